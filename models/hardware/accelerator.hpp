@@ -1,0 +1,173 @@
+// An accelerator as plain data: one struct per mapping of an `accelerator/1` file. Defaults stand in
+// the member initialisers and nowhere else. The reader (accelerator_reader.hpp) hands out validated
+// values only.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "models/base/quantity.hpp"
+
+namespace widthwise {
+
+enum class EngineKind { mac_array, bit_serial };
+enum class Dataflow { weight_stationary, output_stationary, input_stationary };
+enum class Scaling { fixed, fusion, subword };
+enum class SerialOperand { weights, activations, both };
+
+/// What is unrolled along the reduction in space: input channels only (kernel positions follow in
+/// time), the whole of K, or whichever of the two takes fewer steps for the layer at hand.
+enum class Reduction { channels, im2col, automatic };
+
+/// How the groups of a grouped convolution share the array: one group after the other, or several
+/// at once as blocks on the diagonal of one matrix (each group on its own rows and columns).
+enum class GroupMapping { sequential, block_diagonal };
+
+/// How the weights reach the array: preloaded and held for a whole stream, or read every cycle from
+/// buffers beside the PEs.
+enum class WeightDelivery { preloaded, streamed };
+
+/// rows x array rows + columns x array columns + used_columns x columns in use + constant, in cycles.
+struct LinearCycles {
+  int rows = 0;
+  int columns = 0;
+  int used_columns = 0;
+  int constant = 0;
+  bool operator==(const LinearCycles&) const = default;
+};
+
+/// Whether a fold (one mapping of a block of the layer onto the array) starts under the tail of the
+/// one before, or only when that has left the array.
+enum class FoldOverlap { pipelined, serial };
+
+/// How the parts of a fold follow each other. Absent members take the value that the dataflow
+/// implies (engine.hpp, resolved_timing).
+struct EngineTiming {
+  std::optional<LinearCycles> load;   // preload of the stationary operand, per fold
+  std::optional<bool> load_hidden;    // the next fold's load runs under this fold's stream
+  std::optional<LinearCycles> fill;   // from the first operand to the first product of the last PE
+  std::optional<LinearCycles> drain;  // from the last operand to the last result, pipeline included
+  FoldOverlap folds = FoldOverlap::pipelined;
+  int stream_block = 1;               // a stream takes a multiple of so many cycles...
+  bool pad_last_block = false;        // ...the last stream of the layer too
+  int fold_gap = 0;                   // idle cycles between two folds
+};
+
+struct Engine {
+  EngineKind kind = EngineKind::mac_array;
+  int rows = 16;
+  int columns = 16;
+  Dataflow dataflow = Dataflow::weight_stationary;  // mac_array
+  Reduction reduction = Reduction::channels;
+  GroupMapping groups = GroupMapping::sequential;
+  WeightDelivery weights = WeightDelivery::preloaded;  // mac_array, weight_stationary
+  int accumulator_bits = 32;
+  std::string unit;  // row of the energy table that one PE or dot-product unit costs
+  EngineTiming timing;
+
+  // mac_array: precision.*
+  Scaling scaling = Scaling::fixed;
+  int max_bits = 8;                     // operand width of one PE in one cycle
+  std::vector<int> supported_bits;      // fusion, subword: widths that the PE splits into, ascending
+  bool temporal = false;                // wider operands take several passes
+
+  // bit_serial: precision.*
+  SerialOperand serial = SerialOperand::both;
+  int lanes = 64;                       // products per unit and cycle along K
+  int parallel_bits = 16;               // width of the operand that is not serial
+  int weight_bits_per_cycle = 1;        // planes of the serial weight operand taken at once
+  int activation_bits_per_cycle = 1;    // planes of the serial activation operand taken at once
+  int max_weight_bits = 16;
+  int max_activation_bits = 16;
+  bool sign_plane = false;              // w magnitude planes and a sign plane: w + 1 planes
+};
+
+struct Buffer {
+  Bytes capacity{0};
+  bool double_buffered = true;         // half is filled while the other half is used
+  std::optional<double> read_port;     // bits per cycle towards the engine; none: what it asks for
+  std::optional<double> write_port;    // bits per cycle from the DMA (input, weight)
+  std::string sram = "sram";           // family of the energy table
+};
+
+enum class InputLayout { raw, im2col };
+
+struct Dram {
+  double bandwidth = 0;                // bits per cycle of the accelerator's clock
+  Cycles latency{0};                   // of the first beat of a request
+  Bytes burst{1};                      // a transfer of a tile is rounded up to a multiple
+  std::string technology;              // row of the energy table
+  Bytes request{2048};                 // the DMA splits transfers into requests of so many bytes
+  int outstanding = 8;                 // requests in flight
+};
+
+/// On-chip memory behind the DMA that keeps whole tensors between layers.
+struct Scratchpad {
+  Bytes capacity{0};
+  double bandwidth = 0;                // bits per cycle
+  Cycles latency{0};
+  std::string sram = "sram";
+};
+
+struct Memory {
+  Dram dram;
+  Buffer input_buffer;
+  Buffer weight_buffer;
+  Buffer output_buffer;
+  InputLayout input_layout = InputLayout::raw;  // how the input buffer holds a convolution's input
+  std::optional<Scratchpad> scratchpad;
+  bool keep_on_chip = true;            // with a scratchpad: tensors that fit stay there
+  std::optional<BitWidth> output_bits;   // outputs of compute layers leave at this width, not at
+                                         // the width that their consumers ask for
+  bool read_initial_sums = false;      // partial sums start from values read from DRAM, not from 0
+};
+
+struct PostProcessing {
+  int lanes = 16;          // elements per cycle
+  Cycles latency{4};       // pipeline depth
+};
+
+enum class Objective { latency, energy, edp };
+
+/// Order of the tile loops, outermost first: m = output positions, n = output channels, k = input
+/// channels.
+enum class LoopOrder { mnk, nmk, mkn, nkm, kmn, knm };
+
+/// A tile in elements of the layer's loop nest. Kernel positions are never split.
+struct Tile {
+  std::int64_t batch = 1;
+  std::int64_t out_h = 1;
+  std::int64_t out_w = 1;
+  std::int64_t out_channels = 1;  // per group
+  std::int64_t in_channels = 1;   // per group
+  std::int64_t groups = 1;        // groups side by side (block_diagonal); else 1
+  LoopOrder order = LoopOrder::mnk;
+  bool operator==(const Tile&) const = default;
+};
+
+struct Tiling {
+  Objective objective = Objective::latency;
+  std::map<std::string, Tile> fixed;   // by layer name: no search
+};
+
+struct Accelerator {
+  std::string name;
+  std::string description;
+  std::string reproduces;               // the published machine
+  std::vector<std::string> leaves_out;  // what of it is not modelled
+  Hertz clock{0};
+  std::string energy_table;             // path of the energy file as found
+  Engine engine;
+  Memory memory;
+  PostProcessing post_processing;
+  Tiling tiling;
+  bool ideal_memory = false;            // --ideal-memory: no DRAM and no buffer-port limits
+
+  /// Every key with its resolved value, in the file's form, for reports ("engine.rows" -> "16").
+  std::vector<std::pair<std::string, std::string>> resolved;
+};
+
+}  // namespace widthwise
