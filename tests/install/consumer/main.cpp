@@ -1,0 +1,5 @@
+#include "models/base/error.hpp"
+
+int main() {
+    return 0;
+}
