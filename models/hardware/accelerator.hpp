@@ -19,7 +19,9 @@ enum class Scaling { fixed, fusion, subword };
 enum class SerialOperand { weights, activations, both };
 
 /// What is unrolled along the reduction in space: input channels only (kernel positions follow in
-/// time), the whole of K, or whichever of the two takes fewer steps for the layer at hand.
+/// time) or the whole of K. `automatic` is the whole of K for a convolution that reads an input of
+/// the network, whose im2col matrix then lies in DRAM, and channels elsewhere (as Bit Fusion's
+/// published model has it).
 enum class Reduction { channels, im2col, automatic };
 
 /// How the groups of a grouped convolution share the array: one group after the other, or several
@@ -93,6 +95,8 @@ struct Buffer {
   std::string sram = "sram";           // family of the energy table
 };
 
+/// raw: a convolution's input as it is, each element once per tile. im2col: one row of K per output
+/// position, rows (the weights' too) padded to whole words of the lanes along K; the DMA expands.
 enum class InputLayout { raw, im2col };
 
 struct Dram {
@@ -118,6 +122,7 @@ struct Memory {
   Buffer weight_buffer;
   Buffer output_buffer;
   InputLayout input_layout = InputLayout::raw;  // how the input buffer holds a convolution's input
+  bool fetch_padding = false;          // zero padding lies in DRAM and is fetched like data
   std::optional<Scratchpad> scratchpad;
   bool keep_on_chip = true;            // with a scratchpad: tensors that fit stay there
   std::optional<BitWidth> output_bits;   // outputs of compute layers leave at this width, not at

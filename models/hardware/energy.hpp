@@ -1,0 +1,49 @@
+// Energy of counted events: what an energy table says of one accelerator.
+//
+// Models: products by width, clock of the array while it runs, every bit read from or written to a
+// buffer, the scratchpad and DRAM, every output requantized and every element operation, leakage of
+// array and memories over the whole latency.
+// Ignores: the interconnect between buffers and array, control logic, refresh and idle power of DRAM
+// (errs low), clock gating of unused rows and columns (errs high); operands narrower than the
+// operation they run as toggle less than is charged (errs high).
+#pragma once
+
+#include "models/base/error.hpp"
+#include "models/hardware/activity.hpp"
+#include "models/hardware/accelerator.hpp"
+#include "models/hardware/energy_table.hpp"
+#include "models/hardware/engine.hpp"
+
+namespace widthwise {
+
+class EnergyModel {
+ public:
+  /// Throws InputError that names every entry which the accelerator needs and the table lacks.
+  EnergyModel(const Accelerator& accelerator, const EnergyTable& table);
+
+  /// Reports to `diagnostics` if the table lacks the operation of a mode.
+  void check_operation(const WidthMode& mode, const std::string& layer, Diagnostics& diagnostics) const;
+
+  [[nodiscard]] EnergyBreakdown energy(const Activity& activity, Cycles latency) const;
+
+ private:
+  struct Memory {
+    double read_pj_per_bit = 0;
+    double write_pj_per_bit = 0;
+    double leakage_mw = 0;
+  };
+  static Memory memory_energy(const EnergyTable& table, const std::string& family, Bytes capacity,
+                              const std::string& key, Diagnostics& diagnostics);
+  [[nodiscard]] double operation_pj(BitWidth weight_bits, BitWidth activation_bits) const;
+
+  std::string table_path_;
+  std::string accelerator_name_;
+  UnitEnergy unit_;
+  double units_ = 0;
+  Memory input_, weight_, output_, scratchpad_;
+  DramEnergy dram_;
+  PostEnergy post_;
+  double leakage_pj_per_cycle_ = 0;
+};
+
+}  // namespace widthwise

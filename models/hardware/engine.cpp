@@ -1,0 +1,469 @@
+#include "models/hardware/engine.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "models/base/error.hpp"
+
+namespace widthwise {
+
+namespace {
+
+/// Width of one piece when `bits` are split over passes of at most `max_bits`, rounded up to a
+/// supported width.
+struct Pieces {
+  std::int64_t passes = 1;
+  BitWidth width = 0;
+};
+
+std::optional<Pieces> split_width(const Engine& engine, BitWidth bits) {
+  Pieces pieces;
+  pieces.passes = ceil_div(bits, engine.max_bits);
+  if (pieces.passes > 1 && !engine.temporal) return std::nullopt;
+  const auto piece = static_cast<BitWidth>(ceil_div(bits, pieces.passes));
+  pieces.width = engine.max_bits;
+  if (engine.scaling != Scaling::fixed) {
+    const auto fitting = std::lower_bound(engine.supported_bits.begin(), engine.supported_bits.end(), piece);
+    ensure(fitting != engine.supported_bits.end(), "supported widths reach max_bits");
+    pieces.width = *fitting;
+  }
+  return pieces;
+}
+
+std::optional<WidthMode> array_mode(const Engine& engine, LayerWidths widths) {
+  const auto weight = split_width(engine, widths.weight);
+  const auto activation = split_width(engine, widths.activation);
+  if (!weight || !activation) return std::nullopt;
+  WidthMode mode;
+  mode.weight_passes = weight->passes;
+  mode.activation_passes = activation->passes;
+  BitWidth weight_bits = weight->width;
+  BitWidth activation_bits = activation->width;
+  switch (engine.scaling) {
+    case Scaling::fixed:
+      break;
+    case Scaling::fusion:
+      mode.products = static_cast<std::int64_t>(engine.max_bits / weight_bits) *
+                      (engine.max_bits / activation_bits);
+      break;
+    case Scaling::subword:
+      // Symmetric: both operands are split at the wider of the two widths.
+      weight_bits = activation_bits = std::max(weight_bits, activation_bits);
+      mode.products = engine.max_bits / weight_bits;
+      break;
+  }
+  mode.passes = mode.weight_passes * mode.activation_passes;
+  mode.weight_bits_per_pass = weight_bits;
+  mode.activation_bits_per_pass = activation_bits;
+  mode.operation = {weight_bits, activation_bits};
+  mode.operations_per_mac = static_cast<double>(mode.passes);
+  mode.computed = {static_cast<BitWidth>(weight_bits * weight->passes),
+                   static_cast<BitWidth>(activation_bits * activation->passes)};
+  return mode;
+}
+
+std::optional<WidthMode> serial_mode(const Engine& engine, LayerWidths widths) {
+  if (widths.weight > engine.max_weight_bits || widths.activation > engine.max_activation_bits) {
+    return std::nullopt;
+  }
+  WidthMode mode;
+  mode.products = engine.lanes;
+  const bool serial_weights = engine.serial != SerialOperand::activations;
+  const bool serial_activations = engine.serial != SerialOperand::weights;
+  if (serial_weights) {
+    const std::int64_t planes = widths.weight + (engine.sign_plane ? 1 : 0);
+    mode.weight_passes = ceil_div(planes, engine.weight_bits_per_cycle);
+    mode.weight_bits_per_pass = engine.weight_bits_per_cycle;
+    mode.computed.weight = static_cast<BitWidth>(
+        round_up(planes, engine.weight_bits_per_cycle) - (engine.sign_plane ? 1 : 0));
+  } else {
+    mode.weight_passes = ceil_div(widths.weight, engine.parallel_bits);
+    mode.weight_bits_per_pass = std::min<BitWidth>(widths.weight, engine.parallel_bits);
+    mode.computed.weight = widths.weight;
+  }
+  if (serial_activations) {
+    mode.activation_passes = ceil_div(widths.activation, engine.activation_bits_per_cycle);
+    mode.activation_bits_per_pass = engine.activation_bits_per_cycle;
+    mode.computed.activation =
+        static_cast<BitWidth>(round_up(widths.activation, engine.activation_bits_per_cycle));
+  } else {
+    mode.activation_passes = ceil_div(widths.activation, engine.parallel_bits);
+    mode.activation_bits_per_pass = std::min<BitWidth>(widths.activation, engine.parallel_bits);
+    mode.computed.activation = widths.activation;
+  }
+  mode.passes = mode.weight_passes * mode.activation_passes;
+  mode.operation = {serial_weights ? engine.weight_bits_per_cycle : engine.parallel_bits,
+                    serial_activations ? engine.activation_bits_per_cycle : engine.parallel_bits};
+  mode.operations_per_mac = static_cast<double>(mode.passes);
+  return mode;
+}
+
+}  // namespace
+
+std::optional<WidthMode> width_mode(const Engine& engine, LayerWidths widths) {
+  return engine.kind == EngineKind::mac_array ? array_mode(engine, widths)
+                                              : serial_mode(engine, widths);
+}
+
+std::string supported_widths(const Engine& engine) {
+  int weight = engine.max_weight_bits;
+  int activation = engine.max_activation_bits;
+  if (engine.kind == EngineKind::mac_array) {
+    weight = activation = engine.temporal ? kMaxOperandWidth : engine.max_bits;
+  }
+  return "weights of 1.." + std::to_string(weight) + " and activations of 1.." +
+         std::to_string(activation) + " bits";
+}
+
+ResolvedTiming resolved_timing(const Engine& engine) {
+  ResolvedTiming timing;
+  if (engine.kind == EngineKind::mac_array) {
+    switch (engine.dataflow) {
+      case Dataflow::weight_stationary:
+      case Dataflow::input_stationary:
+        if (engine.dataflow == Dataflow::input_stationary ||
+            engine.weights == WeightDelivery::preloaded) {
+          timing.load = {.rows = 1};
+        }
+        timing.fill = {.rows = 1, .constant = -1};
+        timing.drain = {.columns = 1};
+        break;
+      case Dataflow::output_stationary:
+        timing.fill = {.rows = 1, .columns = 1, .constant = -2};
+        timing.drain = {.rows = 1};
+        break;
+    }
+  } else {
+    timing.drain = {.constant = 1};
+  }
+  const EngineTiming& given = engine.timing;
+  timing.load = given.load.value_or(timing.load);
+  timing.fill = given.fill.value_or(timing.fill);
+  timing.drain = given.drain.value_or(timing.drain);
+  timing.load_hidden = given.load_hidden.value_or(true);
+  return timing;
+}
+
+std::int64_t evaluate(const LinearCycles& linear, const Engine& engine, std::int64_t used_columns) {
+  return std::max<std::int64_t>(
+      0, static_cast<std::int64_t>(linear.rows) * engine.rows +
+             static_cast<std::int64_t>(linear.columns) * engine.columns +
+             linear.used_columns * used_columns + linear.constant);
+}
+
+bool unrolls_kernel(const Engine& engine, const ComputeShape& shape, bool reads_network_input) {
+  if (shape.kernel_h * shape.kernel_w == 1) return false;
+  switch (engine.reduction) {
+    case Reduction::channels: return false;
+    case Reduction::im2col: return true;
+    case Reduction::automatic: return reads_network_input;
+  }
+  return false;
+}
+
+namespace {
+
+std::int64_t lanes_along_k(const Engine& engine, const WidthMode& mode) {
+  const bool k_on_rows =
+      engine.kind == EngineKind::mac_array && engine.dataflow != Dataflow::output_stationary;
+  return k_on_rows ? engine.rows * mode.products : mode.products;
+}
+
+}  // namespace
+
+std::int64_t groups_per_pack(const Engine& engine, const WidthMode& mode, const ComputeShape& shape,
+                             bool im2col) {
+  if (engine.groups == GroupMapping::sequential || shape.groups == 1 ||
+      shape.second_operand_is_activation) {
+    return 1;
+  }
+  const std::int64_t lanes = lanes_along_k(engine, mode);
+  const std::int64_t terms = im2col ? shape.k() : shape.in_channels;
+  const std::int64_t columns = engine.dataflow == Dataflow::input_stationary &&
+                                       engine.kind == EngineKind::mac_array
+                                   ? shape.groups  // columns hold positions
+                                   : engine.columns / shape.out_channels;
+  return std::max<std::int64_t>(1, std::min({shape.groups, lanes / terms, columns}));
+}
+
+MSums& MSums::add(const MSums& other, std::int64_t times) {
+  tiles += times * other.tiles;
+  total += times * other.total;
+  blocks += times * other.blocks;
+  stream[0] += times * other.stream[0];
+  stream[1] += times * other.stream[1];
+  return *this;
+}
+
+NSums& NSums::add(const NSums& other, std::int64_t times) {
+  tiles += times * other.tiles;
+  total += times * other.total;
+  blocks += times * other.blocks;
+  stream[0] += times * other.stream[0];
+  stream[1] += times * other.stream[1];
+  return *this;
+}
+
+KSums& KSums::add(const KSums& other, std::int64_t times) {
+  tiles += times * other.tiles;
+  total += times * other.total;
+  steps[0] += times * other.steps[0];
+  steps[1] += times * other.steps[1];
+  stream += times * other.stream;
+  return *this;
+}
+
+LayerTiming::LayerTiming(const Engine& engine, const WidthMode& mode, const EngineWork& work,
+                         const EnginePorts& ports)
+    : rows_(engine.rows),
+      columns_(engine.columns),
+      lanes_k_(widthwise::lanes_along_k(engine, mode)),
+      kernel_(work.kernel),
+      passes_(mode.passes),
+      im2col_(work.im2col),
+      pipelined_(engine.timing.folds == FoldOverlap::pipelined),
+      gap_(engine.timing.fold_gap),
+      block_(engine.timing.stream_block),
+      pad_last_(engine.timing.pad_last_block),
+      ports_(ports),
+      accumulator_bits_(engine.accumulator_bits) {
+  const bool array = engine.kind == EngineKind::mac_array;
+  if (array && engine.dataflow == Dataflow::weight_stationary) streams_ = Axis::m;
+  else if (array && engine.dataflow == Dataflow::input_stationary) streams_ = Axis::n;
+  else streams_ = Axis::k;
+  streamed_weights_ = streams_ == Axis::m && engine.weights == WeightDelivery::streamed;
+  sums_in_array_ = streams_ == Axis::k || streamed_weights_;
+
+  const ResolvedTiming timing = resolved_timing(engine);
+  load_hidden_ = timing.load_hidden;
+  load_ = evaluate(timing.load, engine, 0);
+  const std::int64_t fill = evaluate(timing.fill, engine, 0);
+  if (pipelined_) {
+    // The wavefront is paid once a layer; columns in use: those of the whole layer.
+    const std::int64_t spread = streams_ == Axis::n ? work.m : work.n;
+    const std::int64_t used = std::min<std::int64_t>(columns_, spread);
+    start_ = load_ + evaluate(timing.fill, engine, used);
+    finish_ = evaluate(timing.drain, engine, used);
+  } else {
+    fill_ = load_ + fill;
+    drain_ = static_cast<std::int64_t>(timing.drain.rows) * rows_ +
+             static_cast<std::int64_t>(timing.drain.columns) * columns_ + timing.drain.constant;
+    used_columns_factor_ = timing.fill.used_columns + timing.drain.used_columns;
+  }
+  preload_ = load_hidden_ ? load_ : 0;
+
+  // What a step asks of the ports, per lane along K: the bits of one operand times the rows or
+  // columns that need their own.
+  const std::int64_t rows_used = std::min<std::int64_t>(rows_, work.m);
+  const std::int64_t columns_used = std::min<std::int64_t>(columns_, work.n);
+  // A bit-parallel array is handed operands as they are stored; a bit-serial one reads planes.
+  const std::int64_t input_bits = array ? ceil_div(work.stored_input, mode.activation_passes)
+                                        : mode.activation_bits_per_pass;
+  const std::int64_t weight_bits = mode.weight_bits_per_pass;
+  switch (streams_) {
+    case Axis::m:
+      input_bits_per_lane_ = static_cast<double>(input_bits);
+      weight_bits_per_lane_ =
+          streamed_weights_ ? static_cast<double>(weight_bits * columns_used) : 0.0;
+      break;
+    case Axis::n:
+      weight_bits_per_lane_ = static_cast<double>(weight_bits);
+      break;
+    case Axis::k:
+      input_bits_per_lane_ = static_cast<double>(input_bits * rows_used);
+      weight_bits_per_lane_ = static_cast<double>(weight_bits * columns_used);
+      break;
+  }
+  const std::int64_t terms = im2col_ ? work.channels * kernel_ : work.channels;
+  step_full_ = step_cycles(std::min(lanes_k_, terms));
+  step_edge_ = step_cycles(terms % lanes_k_ == 0 ? lanes_k_ : terms % lanes_k_);
+  uniform_steps_ = !ports_.input && !ports_.weight;
+  if (ports_.input && ports_.weight) {
+    input_limits_ = input_bits_per_lane_ / *ports_.input >= weight_bits_per_lane_ / *ports_.weight;
+  } else {
+    input_limits_ = ports_.input.has_value();
+  }
+  // Preloading a stationary operand through a narrow port takes longer than the array's own load.
+  const auto& stationary_port = streams_ == Axis::n ? ports_.input : ports_.weight;
+  if (load_ > 0 && stationary_port && streams_ != Axis::k) {
+    const std::int64_t bits = streams_ == Axis::n ? input_bits : weight_bits;
+    const double fold_bits =
+        static_cast<double>(std::min(lanes_k_, terms) * bits *
+                            std::min(columns_, streams_ == Axis::n ? work.m : work.n));
+    const auto port_cycles = static_cast<std::int64_t>(std::ceil(fold_bits / *stationary_port));
+    if (port_cycles > load_) {
+      if (pipelined_) start_ += port_cycles - load_;
+      else fill_ += port_cycles - load_;
+      load_ = port_cycles;
+      if (load_hidden_) preload_ = load_;
+    }
+  }
+
+  input_read_factor_ = array ? work.stored_input * mode.weight_passes
+                             : mode.activation_bits_per_pass * passes_;
+  weight_read_factor_ = weight_bits * passes_;
+}
+
+std::int64_t LayerTiming::step_cycles(std::int64_t lanes_used) const {
+  double cycles = 1;
+  const auto lanes = static_cast<double>(lanes_used);
+  if (ports_.input) cycles = std::max(cycles, std::ceil(lanes * input_bits_per_lane_ / *ports_.input));
+  if (ports_.weight) {
+    cycles = std::max(cycles, std::ceil(lanes * weight_bits_per_lane_ / *ports_.weight));
+  }
+  return static_cast<std::int64_t>(cycles);
+}
+
+std::int64_t LayerTiming::fold_cycles(std::int64_t stream) const {
+  const std::int64_t padded = round_up(stream, block_);
+  if (!pipelined_) return fill_ + padded + drain_ + gap_;
+  return (load_hidden_ ? std::max(padded, load_) : padded + load_) + gap_;
+}
+
+std::int64_t LayerTiming::k_stream(std::int64_t channels) const {
+  const std::int64_t terms = im2col_ ? channels * kernel_ : channels;
+  const std::int64_t times = im2col_ ? 1 : kernel_;
+  const std::int64_t edge = terms % lanes_k_;
+  std::int64_t cycles = (terms / lanes_k_) * step_full_;
+  if (edge > 0) cycles += uniform_steps_ ? 1 : step_cycles(edge);
+  return cycles * times;
+}
+
+MSums LayerTiming::m_sums(std::int64_t m) const {
+  MSums sums;
+  sums.tiles = 1;
+  sums.total = m;
+  sums.blocks = ceil_div(m, streams_ == Axis::n ? columns_ : rows_);
+  if (streams_ == Axis::m) {
+    sums.stream[0] = fold_cycles(m * step_full_);
+    sums.stream[1] = uniform_steps_ ? sums.stream[0] : fold_cycles(m * step_edge_);
+  }
+  return sums;
+}
+
+NSums LayerTiming::n_sums(std::int64_t n) const {
+  NSums sums;
+  sums.tiles = 1;
+  sums.total = n;
+  sums.blocks = ceil_div(n, columns_);
+  if (streams_ == Axis::n) {
+    sums.stream[0] = fold_cycles(n * step_full_);
+    sums.stream[1] = uniform_steps_ ? sums.stream[0] : fold_cycles(n * step_edge_);
+  }
+  return sums;
+}
+
+KSums LayerTiming::k_sums(std::int64_t channels) const {
+  KSums sums;
+  sums.tiles = 1;
+  sums.total = channels * kernel_;
+  const std::int64_t terms = im2col_ ? channels * kernel_ : channels;
+  const std::int64_t times = im2col_ ? 1 : kernel_;
+  sums.steps[0] = times * (terms / lanes_k_);
+  sums.steps[1] = times * (terms % lanes_k_ > 0 ? 1 : 0);
+  if (streams_ == Axis::k) {
+    const std::int64_t stream = round_up(k_stream(channels), block_);
+    // Each pass traverses the array and is followed by the gap; load, fill and drain are the fold's.
+    const std::int64_t all_passes = passes_ * (stream + gap_);
+    if (pipelined_) sums.stream = load_hidden_ ? std::max(all_passes, load_) : all_passes + load_;
+    else sums.stream = fill_ + all_passes + drain_;
+  }
+  return sums;
+}
+
+std::int64_t LayerTiming::total_cycles(const MSums& m, const NSums& n, const KSums& k) const {
+  switch (streams_) {
+    case Axis::m:
+      return passes_ * (n.blocks * (k.steps[0] * m.stream[0] + k.steps[1] * m.stream[1]) +
+                        used_columns_factor_ * n.total * k.all_steps() * m.tiles);
+    case Axis::n:
+      return passes_ * (m.blocks * (k.steps[0] * n.stream[0] + k.steps[1] * n.stream[1]) +
+                        used_columns_factor_ * m.total * k.all_steps() * n.tiles);
+    case Axis::k:
+      return m.blocks * (n.blocks * k.stream + used_columns_factor_ * n.total * k.tiles);
+  }
+  return 0;
+}
+
+EngineCycles LayerTiming::cycles(const MSums& m, const NSums& n, const KSums& k) const {
+  EngineCycles cycles;
+  std::int64_t stream = 0;  // busy cycles and waits for ports
+  std::int64_t folds = 0;
+  switch (streams_) {
+    case Axis::m:
+      cycles.busy = passes_ * n.blocks * k.all_steps() * m.total;
+      stream = passes_ * n.blocks * m.total * (k.steps[0] * step_full_ + k.steps[1] * step_edge_);
+      folds = passes_ * n.blocks * k.all_steps() * m.tiles;
+      break;
+    case Axis::n:
+      cycles.busy = passes_ * m.blocks * k.all_steps() * n.total;
+      stream = passes_ * m.blocks * n.total * (k.steps[0] * step_full_ + k.steps[1] * step_edge_);
+      folds = passes_ * m.blocks * k.all_steps() * n.tiles;
+      break;
+    case Axis::k:
+      cycles.busy = passes_ * m.blocks * n.blocks * k.all_steps();
+      stream = passes_ * m.blocks * n.blocks * (k.steps[0] * step_full_ + k.steps[1] * step_edge_);
+      folds = m.blocks * n.blocks * k.tiles;
+      break;
+  }
+  const std::int64_t wait = stream - cycles.busy;
+  (input_limits_ ? cycles.wait_input : cycles.wait_weight) = wait;
+  if (!pipelined_) cycles.drain = folds * drain_;
+  cycles.fill = total_cycles(m, n, k) - stream - cycles.drain;
+  return cycles;
+}
+
+std::int64_t LayerTiming::last_tile_credit(std::int64_t m, std::int64_t n,
+                                           std::int64_t channels) const {
+  if (!pipelined_) return gap_;
+  const std::int64_t terms = im2col_ ? channels * kernel_ : channels;
+  const bool edge = terms % lanes_k_ > 0;
+  std::int64_t stream = 0;
+  std::int64_t fold = 0;
+  switch (streams_) {
+    case Axis::m:
+      stream = m * (edge ? step_edge_ : step_full_);
+      fold = fold_cycles(stream);
+      break;
+    case Axis::n:
+      stream = n * (edge ? step_edge_ : step_full_);
+      fold = fold_cycles(stream);
+      break;
+    case Axis::k: {
+      stream = k_stream(channels);
+      const std::int64_t padded = round_up(stream, block_);
+      const std::int64_t before = (passes_ - 1) * (padded + gap_);
+      return k_sums(channels).stream - before - (pad_last_ ? padded : stream) -
+             (load_hidden_ ? 0 : load_);
+    }
+  }
+  const std::int64_t needed = (pad_last_ ? round_up(stream, block_) : stream) + (load_hidden_ ? 0 : load_);
+  return fold - needed;
+}
+
+EngineTraffic LayerTiming::traffic(const MSums& m, const NSums& n, const KSums& k) const {
+  EngineTraffic traffic;
+  const std::int64_t tiles_written =
+      sums_in_array_ ? k.tiles : passes_ * k.all_steps();  // times each output is written
+  switch (streams_) {
+    case Axis::m:
+      traffic.input_read = m.total * k.total * n.blocks * input_read_factor_;
+      traffic.weight_read = n.total * k.total * weight_read_factor_ *
+                            (streamed_weights_ ? m.total : m.tiles);
+      break;
+    case Axis::n:
+      traffic.input_read = m.total * k.total * n.tiles * input_read_factor_;
+      traffic.weight_read = n.total * k.total * m.blocks * weight_read_factor_;
+      break;
+    case Axis::k:
+      traffic.input_read = m.total * k.total * n.blocks * input_read_factor_;
+      traffic.weight_read = n.total * k.total * m.blocks * weight_read_factor_;
+      break;
+  }
+  const std::int64_t outputs = m.total * n.total;
+  traffic.sums_written = outputs * tiles_written * accumulator_bits_;
+  traffic.sums_read = traffic.sums_written - outputs * accumulator_bits_;
+  return traffic;
+}
+
+}  // namespace widthwise
