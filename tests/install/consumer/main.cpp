@@ -1,5 +1,3 @@
 #include "models/base/error.hpp"
 
-int main() {
-    return 0;
-}
+int main() { return 0; }
