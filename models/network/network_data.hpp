@@ -9,10 +9,10 @@
 namespace widthwise {
 
 struct Network::Data {
-    std::string name;
-    std::vector<Layer> layers;
-    std::vector<Tensor> tensors;
-    std::vector<std::string> ignored;
+  std::string name;
+  std::vector<Layer> layers;
+  std::vector<Tensor> tensors;
+  std::vector<std::string> ignored;
 };
 
 }  // namespace widthwise

@@ -23,8 +23,8 @@ using Shape = std::vector<std::int64_t>;
 
 /// Operands that do not fit together. Sources catch it and say where it happened.
 class ShapeError : public std::runtime_error {
-  public:
-    using std::runtime_error::runtime_error;
+ public:
+  using std::runtime_error::runtime_error;
 };
 
 /// "[1, 3, 224, 224]".
@@ -41,23 +41,23 @@ enum class AutoPad { given, same_upper, same_lower };
 
 /// Of a convolution or pool over height and width. Each member is {height, width}.
 struct Window {
-    std::int64_t kernel[2] = {1, 1};
-    std::int64_t stride[2] = {1, 1};
-    std::int64_t dilation[2] = {1, 1};
-    std::int64_t pad_begin[2] = {0, 0};
-    std::int64_t pad_end[2] = {0, 0};
-    AutoPad auto_pad = AutoPad::given;
-    bool ceil_mode = false;  // of a pool: a last window may hang over the end
+  std::int64_t kernel[2] = {1, 1};
+  std::int64_t stride[2] = {1, 1};
+  std::int64_t dilation[2] = {1, 1};
+  std::int64_t pad_begin[2] = {0, 0};
+  std::int64_t pad_end[2] = {0, 0};
+  AutoPad auto_pad = AutoPad::given;
+  bool ceil_mode = false;  // of a pool: a last window may hang over the end
 };
 
 struct InferredLayer {
-    Shape output;
-    ComputeShape compute;
+  Shape output;
+  ComputeShape compute;
 };
 
 struct InferredVector {
-    Shape output;
-    VectorShape vector;
+  Shape output;
+  VectorShape vector;
 };
 
 /// Input [batch, channels, width] or [batch, channels, height, width].
@@ -73,9 +73,9 @@ InferredLayer infer_matmul(const Shape& left, const Shape& right);
 /// The recurrent layer as two: all gates of all steps on the input, then step after step on the
 /// hidden state. `states` is [sequence, directions, batch, hidden].
 struct InferredRecurrent {
-    InferredLayer input;
-    InferredLayer recurrent;
-    Shape states;
+  InferredLayer input;
+  InferredLayer recurrent;
+  Shape states;
 };
 InferredRecurrent infer_recurrent(const Shape& input, std::int64_t hidden, std::int64_t gates,
                                   std::int64_t directions);
