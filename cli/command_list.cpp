@@ -1,0 +1,76 @@
+#include "cli/command_list.hpp"
+
+#include <filesystem>
+#include <iostream>
+#include <vector>
+
+#include "cli/exit_code.hpp"
+#include "cli/print_table.hpp"
+#include "cli/shipped_data.hpp"
+#include "cli/text_layout.hpp"
+#include "models/base/error.hpp"
+#include "models/base/text.hpp"
+#include "models/config/yaml_reader.hpp"
+
+namespace widthwise {
+
+namespace {
+
+constexpr std::size_t kDescriptionColumns = 66;
+
+/// The beginning of the text, at a word.
+std::string beginning(const std::string& text, std::size_t width) {
+  if (text_width(text) <= width) {
+    return text;
+  }
+  std::string kept = text.substr(0, width - 3);
+  kept.erase(std::min(kept.size(), kept.find_last_of(' ')));
+  return kept + "...";
+}
+
+std::string description(const std::string& path) {
+  if (std::filesystem::path(path).extension() == ".onnx") {
+    return "ONNX file";
+  }
+  try {
+    const YamlDocument document = load_yaml(path);
+    const YamlNode* text = document.root.find("description");
+    return text == nullptr ? "" : beginning(printable(text->text), kDescriptionColumns);
+  } catch (const InputError&) {
+    return "(does not read: see widthwise check)";
+  }
+}
+
+std::string section(const ShippedFolder& folder) {
+  std::vector<std::vector<std::string>> rows;
+  for (const ShippedFile& file : shipped_files(folder.kind)) {
+    rows.push_back({printable(file.name), description(file.path)});
+  }
+  if (rows.empty()) {
+    return std::string(folder.name) + ": none\n";
+  }
+  return table_text({{std::string(folder.name), Align::left, 20}, {"description", Align::left, 20}},
+                    rows, kReportColumns);
+}
+
+}  // namespace
+
+int list_command(const std::string& kind) {
+  std::string text;
+  std::vector<std::string> kinds;
+  for (const ShippedFolder& folder : shipped_folders()) {
+    kinds.emplace_back(folder.name);
+    if (kind.empty() || kind == folder.name) {
+      text += (text.empty() ? "" : "\n") + section(folder);
+    }
+  }
+  if (text.empty()) {
+    throw InputError(
+        {"list"}, "",
+        "expected one of " + quoted_list(kinds) + ", got '" + kind + "'" + suggestion(kind, kinds));
+  }
+  std::cout << text << std::flush;
+  return kDone;
+}
+
+}  // namespace widthwise

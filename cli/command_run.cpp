@@ -1,0 +1,342 @@
+#include "cli/command_run.hpp"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <functional>
+#include <iostream>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "cli/error_output.hpp"
+#include "cli/exit_code.hpp"
+#include "cli/print_table.hpp"
+#include "cli/progress.hpp"
+#include "cli/report_csv.hpp"
+#include "cli/report_json.hpp"
+#include "cli/staged_file.hpp"
+#include "models/base/text.hpp"
+#include "models/base/units.hpp"
+#include "models/cost/analytic.hpp"
+#include "models/hardware/accelerator_reader.hpp"
+#include "models/hardware/energy_reader.hpp"
+#include "models/network/assignment_reader.hpp"
+#include "models/network/network_yaml.hpp"
+#include "models/network/onnx_import.hpp"
+#include "models/network/single_layer.hpp"
+#include "sim/simulation.hpp"
+
+namespace widthwise {
+
+namespace {
+
+constexpr std::string_view kGemmPrefix = "gemm:";
+constexpr std::string_view kBatch = "batch";
+constexpr std::int64_t kMostBatch = 1'000'000;
+
+/// What `read` returns; nothing after its mistakes were added to `problems`.
+template <class Read>
+auto collecting(Diagnostics& problems, Read read) -> std::optional<decltype(read())> {
+  try {
+    return read();
+  } catch (const InputError& error) {
+    problems.append(error.diagnostics());
+    return std::nullopt;
+  }
+}
+
+[[noreturn]] void refuse(const Given& given, const std::string& message) {
+  throw InputError(given.place, given.key, message);
+}
+
+/// What `read` makes of a text; its mistakes are reported where the text was given.
+template <class Read>
+auto placed_at(const Given& given, Read read) {
+  try {
+    return read();
+  } catch (const InputError& error) {
+    std::vector<Diagnostic> diagnostics = error.diagnostics();
+    for (Diagnostic& diagnostic : diagnostics) {
+      diagnostic.place = given.place;
+      if (!given.key.empty()) {
+        diagnostic.key = given.key;
+      }
+    }
+    throw InputError(std::move(diagnostics));
+  }
+}
+
+bool is_onnx(const std::string& path) { return std::filesystem::path(path).extension() == ".onnx"; }
+
+Fidelity read_fidelity(const std::optional<Given>& given) {
+  if (!given) {
+    return Fidelity::tile;
+  }
+  std::vector<std::string> names;
+  for (const Fidelity fidelity : {Fidelity::analytic, Fidelity::tile}) {
+    names.emplace_back(to_string(fidelity));
+    if (given->text == names.back()) {
+      return fidelity;
+    }
+  }
+  refuse(*given, "expected one of " + quoted_list(names) + ", got '" + given->text + "'" +
+                     suggestion(given->text, names));
+}
+
+Accelerator read_accelerator_of(const RunRequest& request) {
+  if (!request.accelerator) {
+    throw InputError({"--accelerator"}, "", "is missing; it names a file or a shipped accelerator");
+  }
+  Accelerator accelerator =
+      read_accelerator(find_file(Shipped::accelerators, *request.accelerator), request.overrides);
+  if (request.ideal_memory.value_or(false)) {
+    accelerator.ideal_memory = true;
+    accelerator.leaves_out.emplace_back("limits of DRAM and of buffer ports (ideal memory)");
+  }
+  return accelerator;
+}
+
+std::optional<std::int64_t> read_batch(const std::optional<Given>& given) {
+  if (!given) {
+    return std::nullopt;
+  }
+  const auto batch = parse_integer(given->text);
+  if (!batch || *batch < 1 || *batch > kMostBatch) {
+    refuse(*given, fmt::format("expected 1..{}, got '{}'", kMostBatch, given->text));
+  }
+  return batch;
+}
+
+/// "sequence_length=256", later ones win.
+NetworkParameters read_parameters(const RunRequest& request) {
+  NetworkParameters parameters;
+  Diagnostics problems;
+  for (const Given& given : request.parameters) {
+    const std::size_t equals = given.text.find('=');
+    const auto value = equals == std::string::npos
+                           ? std::nullopt
+                           : parse_integer(std::string_view(given.text).substr(equals + 1));
+    if (!value || equals == 0) {
+      problems.error(
+          given.place, given.key,
+          "expected a name and an integer such as 'sequence_length=256', got '" + given.text + "'");
+    } else {
+      parameters[given.text.substr(0, equals)] = *value;
+    }
+  }
+  problems.throw_if_any();
+  return parameters;
+}
+
+/// At the place where the network is named, when options do not go with its kind.
+void refuse_options(const Given& network, bool unwanted, const std::string& message) {
+  if (unwanted) {
+    refuse(network, message);
+  }
+}
+
+Network read_network_of(const RunRequest& request) {
+  if (!request.network) {
+    throw InputError({"--network"}, "",
+                     "is missing; it names a file, a shipped network or a product such as "
+                     "'gemm:64x128x512'");
+  }
+  const Given& given = *request.network;
+  const auto batch = read_batch(request.batch);
+  NetworkParameters parameters = read_parameters(request);
+  if (given.text.starts_with(kGemmPrefix)) {
+    refuse_options(given, batch || !parameters.empty() || !request.ignore.empty(),
+                   "a matrix product takes no batch, parameters or operators to ignore");
+    return placed_at(given, [&] { return parse_gemm(given.text); });
+  }
+  const std::string path =
+      find_file(Shipped::networks, given, "a product such as 'gemm:64x128x512'");
+  if (is_onnx(path)) {
+    refuse_options(given, !parameters.empty(), "an ONNX file takes no parameters but the batch");
+    OnnxOptions options;
+    options.batch = batch.value_or(options.batch);
+    options.ignore = request.ignore;
+    return import_onnx(path, options);
+  }
+  refuse_options(given, !request.ignore.empty(),
+                 "only operators of an ONNX file can be ignored, and this is none");
+  if (batch) {
+    parameters[std::string(kBatch)] = *batch;
+  }
+  return read_network(path, parameters);
+}
+
+Assignment read_assignment_of(const std::optional<Given>& given) {
+  if (!given) {
+    return parse_uniform_assignment("w8a8");
+  }
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  const bool looks_uniform = matches_pattern(given->text, "w*a*") &&
+                             std::count_if(given->text.begin(), given->text.end(), is_digit) + 2 ==
+                                 static_cast<std::ptrdiff_t>(given->text.size());
+  if (looks_uniform) {
+    return placed_at(*given, [&] { return parse_uniform_assignment(given->text); });
+  }
+  return read_assignment(
+      find_file(Shipped::assignments, *given, "uniform widths such as 'w4a4' (1 to 16 bits)"));
+}
+
+/// Inputs come batch first; those of a matrix product are one piece of work.
+std::int64_t batch_of(const Network& network) {
+  if (network.name().starts_with(kGemmPrefix)) {
+    return 1;
+  }
+  for (const Tensor& tensor : network.tensors()) {
+    if (!tensor.producer && !tensor.shape.empty()) {
+      return tensor.shape.front();
+    }
+  }
+  return 1;
+}
+
+/// The files of a run, staged before it starts.
+class Outputs {
+ public:
+  Outputs(const RunRequest& request, Fidelity fidelity, Diagnostics& problems) {
+    const auto needs_tiles = [&](const std::optional<Given>& given) {
+      if (given && fidelity != Fidelity::tile) {
+        problems.error(given->place, given->key,
+                       "only a simulation has one; it needs the fidelity 'tile'");
+        return false;
+      }
+      return true;
+    };
+    json_ = stage(request.json, problems);
+    csv_ = stage(request.csv, problems);
+    if (needs_tiles(request.trace)) {
+      trace_ = stage(request.trace, problems);
+    }
+    if (needs_tiles(request.vcd)) {
+      auto vcd = request.vcd;
+      if (vcd && !vcd->text.empty() && !vcd->text.ends_with(".vcd")) {
+        vcd->text += ".vcd";
+      }
+      vcd_ = stage(vcd, problems);
+    }
+  }
+
+  [[nodiscard]] std::string trace_path() const { return trace_ ? trace_->path() : ""; }
+  [[nodiscard]] std::string vcd_path() const { return vcd_ ? vcd_->path() : ""; }
+
+  /// All are written before the first takes its name.
+  void finish(const CostReport& report) {
+    if (json_) {
+      json_->write(json_report(report));
+    }
+    if (csv_) {
+      csv_->write(csv_report(report));
+    }
+    for (auto* file : {&json_, &csv_, &trace_, &vcd_}) {
+      if (*file) {
+        (*file)->commit();
+      }
+    }
+  }
+
+ private:
+  std::optional<StagedFile> stage(const std::optional<Given>& given, Diagnostics& problems) {
+    if (!given) {
+      return std::nullopt;
+    }
+    auto file =
+        collecting(problems, [&] { return StagedFile(given->text, given->place, given->key); });
+    std::error_code ignored;
+    const std::string target =
+        std::filesystem::weakly_canonical(std::filesystem::absolute(given->text, ignored), ignored)
+            .string();
+    if (file && file->path() != file->target() && !targets_.insert(target).second) {
+      problems.error(given->place, given->key,
+                     "'" + given->text + "' is written by another option already");
+    }
+    return file;
+  }
+
+  std::set<std::string> targets_;
+  std::optional<StagedFile> json_;
+  std::optional<StagedFile> csv_;
+  std::optional<StagedFile> trace_;
+  std::optional<StagedFile> vcd_;
+};
+
+CostReport cost_of(const PreparedRun& run, const Outputs& outputs) {
+  if (run.fidelity == Fidelity::analytic) {
+    return analytic_cost(run.network, run.widths, run.accelerator, run.energy);
+  }
+  Progress progress;
+  SimulationOptions options;
+  options.trace_path = outputs.trace_path();
+  options.vcd_path = outputs.vcd_path();
+  options.progress = [&](std::size_t done, std::size_t total, const std::string& layer) {
+    progress.show(done, total, layer);
+  };
+  return simulate(run.network, run.widths, run.accelerator, run.energy, options);
+}
+
+/// As much of a run as the request allows; what is missing stands in `problems`.
+std::optional<PreparedRun> prepare(const RunRequest& request, Diagnostics& problems) {
+  const auto fidelity = collecting(problems, [&] { return read_fidelity(request.fidelity); });
+  auto accelerator = collecting(problems, [&] { return read_accelerator_of(request); });
+  std::optional<EnergyTable> energy;
+  if (accelerator) {
+    energy = collecting(problems, [&] { return read_energy_table(accelerator->energy_table); });
+  }
+  auto network = collecting(problems, [&] { return read_network_of(request); });
+  auto assignment = collecting(problems, [&] { return read_assignment_of(request.bits); });
+  std::optional<WidthPlan> widths;
+  if (network && assignment) {
+    widths = collecting(problems, [&] { return resolve_widths(*network, *assignment); });
+  }
+  if (!fidelity || !accelerator || !energy || !widths) {
+    return std::nullopt;
+  }
+  const std::int64_t batch = batch_of(*network);
+  return PreparedRun{std::move(*accelerator),
+                     std::move(*energy),
+                     std::move(*network),
+                     std::move(*assignment),
+                     std::move(*widths),
+                     *fidelity,
+                     batch};
+}
+
+}  // namespace
+
+PreparedRun prepare_run(const RunRequest& request) {
+  Diagnostics problems;
+  auto run = prepare(request, problems);
+  problems.throw_if_any();
+  ensure(run.has_value(), "a run that is not ready says why");
+  return std::move(*run);
+}
+
+int run_command(const RunRequest& request, bool quiet) {
+  Diagnostics problems;
+  const auto run = prepare(request, problems);
+  Outputs outputs(request, run ? run->fidelity : Fidelity::tile, problems);
+  problems.throw_if_any();
+  ensure(run.has_value(), "a run that is not ready says why");
+
+  CostReport report = cost_of(*run, outputs);
+  report.assignment = run->assignment.name;
+  report.batch = run->batch;
+  if (!quiet) {
+    std::cout << table_report(report) << std::flush;
+  }
+  try {
+    outputs.finish(report);
+  } catch (const InputError& error) {
+    print_errors(error, "the files of this run are not complete");
+    return kBadInput;
+  }
+  return kDone;
+}
+
+}  // namespace widthwise

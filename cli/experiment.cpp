@@ -1,0 +1,141 @@
+#include "cli/experiment.hpp"
+
+#include <filesystem>
+#include <limits>
+#include <system_error>
+
+#include "models/config/yaml_reader.hpp"
+
+namespace widthwise {
+
+namespace {
+
+/// A value as it stands after '=' in an override.
+std::string override_text(const YamlNode& node) {
+  if (!node.quoted) {
+    return node.text;
+  }
+  std::string text = "'";
+  for (const char c : node.text) {
+    text += c == '\'' ? std::string("''") : std::string(1, c);
+  }
+  return text + '\'';
+}
+
+class ExperimentReader {
+ public:
+  ExperimentReader(YamlDocument& document, const std::string& file)
+      : root_(open_document(document, "experiment")),
+        folder_(std::filesystem::path(file).parent_path()) {}
+
+  RunRequest read() {
+    RunRequest request;
+    std::string unused;
+    root_.text("name", Need::optional, unused);
+    root_.text("description", Need::optional, unused);
+    request.accelerator = input_file("accelerator", Need::required);
+    request.network = input_file("network", Need::required);
+    request.bits = input_file("bits", Need::optional);
+    request.fidelity = given(root_, "fidelity", Need::optional);
+    if (std::int64_t batch = 0; root_.integer("batch", Need::optional, batch, {1, kMostBatch})) {
+      request.batch = Given{std::to_string(batch), root_.place_of("batch"), "batch"};
+    }
+    if (bool ideal = false; root_.boolean("ideal_memory", Need::optional, ideal)) {
+      request.ideal_memory = ideal;
+    }
+    root_.texts("ignore", Need::optional, request.ignore);
+    read_parameters(request);
+    read_overrides(request);
+    MapReader outputs = root_.map("outputs", Need::optional);
+    request.json = given(outputs, "json", Need::optional);
+    request.csv = given(outputs, "csv", Need::optional);
+    request.trace = given(outputs, "trace", Need::optional);
+    request.vcd = given(outputs, "vcd", Need::optional);
+    outputs.finish();
+    root_.finish();
+    return request;
+  }
+
+ private:
+  static constexpr std::int64_t kMostBatch = 1'000'000;
+
+  static std::optional<Given> given(MapReader& map, std::string_view key, Need need) {
+    std::string text;
+    if (!map.text(key, need, text)) {
+      return std::nullopt;
+    }
+    return Given{text, map.place_of(key), map.path_of(key)};
+  }
+
+  std::optional<Given> input_file(std::string_view key, Need need) {
+    auto file = given(root_, key, need);
+    std::error_code ignored;
+    if (file && std::filesystem::is_regular_file(folder_ / file->text, ignored)) {
+      file->text = (folder_ / file->text).string();
+    }
+    return file;
+  }
+
+  void read_parameters(RunRequest& request) {
+    MapReader parameters = root_.map("parameters", Need::optional);
+    if (!parameters.given()) {
+      return;
+    }
+    for (const YamlNode& entry : parameters.entries()) {
+      const auto value = read_integer(
+          entry, parameters.path_of(entry.key), parameters.problems(),
+          {std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max()});
+      if (value) {
+        request.parameters.push_back(
+            {entry.key + "=" + std::to_string(*value), entry.place, parameters.path_of(entry.key)});
+      }
+    }
+  }
+
+  void read_overrides(RunRequest& request) {
+    MapReader overrides = root_.map("set", Need::optional);
+    if (!overrides.given()) {
+      return;
+    }
+    for (const YamlNode& entry : overrides.entries()) {
+      const auto refuse = [&] {
+        overrides.problems().error(entry.place, overrides.path_of(entry.key),
+                                   "expected a value or a list of values, got " + describe(entry));
+      };
+      if (entry.kind == YamlNode::Kind::scalar) {
+        request.overrides.push_back(entry.key + "=" + override_text(entry));
+      } else if (entry.kind == YamlNode::Kind::list) {
+        std::string list;
+        for (const YamlNode& item : entry.children) {
+          if (item.kind != YamlNode::Kind::scalar) {
+            refuse();
+            return;
+          }
+          list += (list.empty() ? "" : ", ") + override_text(item);
+        }
+        request.overrides.push_back(entry.key + "=[" + list + "]");
+      } else {
+        refuse();
+      }
+    }
+  }
+
+  MapReader root_;
+  std::filesystem::path folder_;
+};
+
+RunRequest read_document(YamlDocument document, const std::string& file) {
+  RunRequest request = ExperimentReader(document, file).read();
+  document.problems.throw_if_any();
+  return request;
+}
+
+}  // namespace
+
+RunRequest read_experiment(const std::string& path) { return read_document(load_yaml(path), path); }
+
+RunRequest parse_experiment(std::string_view text, const std::string& file) {
+  return read_document(parse_yaml(text, file), file);
+}
+
+}  // namespace widthwise

@@ -1,0 +1,191 @@
+// The command line: parses options, calls the command, and turns what goes wrong into an exit code.
+
+#include <algorithm>
+#include <exception>
+#include <filesystem>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "cli/command_check.hpp"
+#include "cli/command_list.hpp"
+#include "cli/command_run.hpp"
+#include "cli/error_output.hpp"
+#include "cli/exit_code.hpp"
+#include "cli/experiment.hpp"
+#include "cli/text_layout.hpp"
+#include "models/base/error.hpp"
+#include "models/base/text.hpp"
+
+namespace widthwise {
+
+namespace {
+
+/// The options of `run` as they stand on the command line.
+struct RunOptions {
+  std::string experiment;
+  std::string accelerator;
+  std::string network;
+  std::string bits;
+  std::string fidelity;
+  std::string batch;
+  std::string json;
+  std::string csv;
+  std::string trace;
+  std::string vcd;
+  std::vector<std::string> overrides;
+  std::vector<std::string> parameters;
+  std::vector<std::string> ignore;
+  bool ideal_memory = false;
+  bool quiet = false;
+};
+
+/// What was given for an option, if it was.
+std::optional<Given> given(const CLI::App& command, const std::string& option,
+                           const std::string& text) {
+  if (command.count(option) == 0) {
+    return std::nullopt;
+  }
+  return Given{text, SourcePlace{option}, ""};
+}
+
+RunRequest request_of(const CLI::App& command, const RunOptions& options) {
+  RunRequest request;
+  request.accelerator = given(command, "--accelerator", options.accelerator);
+  request.network = given(command, "--network", options.network);
+  request.bits = given(command, "--bits", options.bits);
+  request.fidelity = given(command, "--fidelity", options.fidelity);
+  request.batch = given(command, "--batch", options.batch);
+  request.json = given(command, "--json", options.json);
+  request.csv = given(command, "--csv", options.csv);
+  request.trace = given(command, "--trace", options.trace);
+  request.vcd = given(command, "--vcd", options.vcd);
+  request.overrides = options.overrides;
+  request.ignore = options.ignore;
+  for (const std::string& parameter : options.parameters) {
+    request.parameters.push_back({parameter, SourcePlace{"--parameter"}, ""});
+  }
+  if (options.ideal_memory) {
+    request.ideal_memory = true;
+  }
+  if (!options.experiment.empty()) {
+    const Given experiment{options.experiment, SourcePlace{"run"}, ""};
+    request.fill_from(read_experiment(find_file(Shipped::experiments, experiment)));
+  }
+  return request;
+}
+
+CLI::App* add_run(CLI::App& app, RunOptions& options) {
+  CLI::App* run = app.add_subcommand("run", "Cost of a network on an accelerator");
+  run->add_option("experiment", options.experiment,
+                  "Experiment file that says what the options below say; they win over it");
+  run->add_option("-a,--accelerator", options.accelerator, "Accelerator: file or shipped name");
+  run->add_option("-n,--network", options.network,
+                  "Network: .yaml or .onnx file, shipped name, or gemm:MxNxK");
+  run->add_option("--bits", options.bits, "Widths: w4a4 for all layers, file or shipped name");
+  run->add_option("--fidelity", options.fidelity, "analytic or tile (simulated; the default)");
+  run->add_option("--batch", options.batch, "Inputs of the network worked on together");
+  const auto add_list = [&](const std::string& name, std::vector<std::string>& target,
+                            const std::string& text) {
+    run->add_option(name, target, text)->allow_extra_args(false)->take_all();
+  };
+  add_list("--set", options.overrides, "KEY=VALUE overrides a key of the accelerator; repeatable");
+  add_list("--parameter", options.parameters, "NAME=INTEGER of the network; repeatable");
+  add_list("--ignore", options.ignore, "ONNX operator to take as costing nothing; repeatable");
+  run->add_flag("--ideal-memory", options.ideal_memory,
+                "No limits of DRAM and buffer ports: the engine's own cycles");
+  run->add_option("--json", options.json, "Write the report as JSON");
+  run->add_option("--csv", options.csv, "Write the layers as CSV");
+  run->add_option("--trace", options.trace, "Write the timeline in Chrome trace format");
+  run->add_option("--vcd", options.vcd, "Write waveforms");
+  run->add_flag("-q,--quiet", options.quiet, "Print no table");
+  return run;
+}
+
+std::vector<std::string> command_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    names.push_back(command->get_name());
+  }
+  return names;
+}
+
+/// Refuses a first word that is no command with a better message than the parser's.
+void check_command_name(const CLI::App& app, int argc, char** argv) {
+  if (argc < 2) {
+    throw InputError({"widthwise"}, "",
+                     "a command is missing; known: " + quoted_list(command_names(app)) +
+                         "; 'widthwise --help' says more");
+  }
+  const std::string word = argv[1];
+  const std::vector<std::string> names = command_names(app);
+  if (!word.starts_with('-') && std::find(names.begin(), names.end(), word) == names.end()) {
+    throw InputError(
+        {"widthwise"}, "",
+        "unknown command '" + word + "'; known: " + quoted_list(names) + suggestion(word, names));
+  }
+}
+
+int run_program(int argc, char** argv) {
+  CLI::App app{"Latency and energy of mixed-precision networks on accelerators", "widthwise"};
+  app.set_version_flag("--version", "widthwise " WIDTHWISE_VERSION);
+  app.require_subcommand(1);
+  RunOptions run_options;
+  const CLI::App* run = add_run(app, run_options);
+
+  std::vector<std::string> files;
+  CLI::App* check = app.add_subcommand("check", "Read files and say what is wrong with them");
+  check->add_option("files", files, "YAML or ONNX files")->required();
+
+  std::string kind;
+  CLI::App* list = app.add_subcommand("list", "What comes with the program");
+  list->add_option("kind", kind, "accelerators, networks, assignments, energy or experiments");
+
+  check_command_name(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) {  // --help, --version
+      return app.exit(error);
+    }
+    throw InputError({"widthwise"}, "",
+                     std::string(error.what()) +
+                         "; see 'widthwise --help' and 'widthwise "
+                         "COMMAND --help'");
+  }
+  if (run->parsed()) {
+    return run_command(request_of(*run, run_options), run_options.quiet);
+  }
+  if (check->parsed()) {
+    return check_command(files);
+  }
+  return list_command(kind);
+}
+
+}  // namespace
+
+}  // namespace widthwise
+
+int main(int argc, char** argv) {
+  using namespace widthwise;
+  try {
+    const int code = run_program(argc, argv);
+    if (!std::cout.flush()) {
+      std::cerr << "widthwise: error: cannot write to standard output\n";
+      return code == kDone ? static_cast<int>(kBadInput) : code;
+    }
+    return code;
+  } catch (const InputError& error) {
+    print_errors(error, "nothing was simulated");
+    return kBadInput;
+  } catch (const std::exception& error) {
+    std::cerr << "widthwise: " << printable(error.what())
+              << "\nThis is a mistake in widthwise, not in your input; please report it with the "
+                 "command line and the files that led to it.\n";
+  } catch (...) {
+    std::cerr << "widthwise: unknown exception; this is a mistake in widthwise\n";
+  }
+  return kOurBug;
+}

@@ -1,0 +1,197 @@
+#include "cli/print_table.hpp"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "cli/text_layout.hpp"
+#include "models/base/units.hpp"
+
+namespace widthwise {
+
+namespace {
+
+constexpr std::size_t kLabelColumns = 16;
+constexpr std::int64_t kLargestCount = 999'999'999'999;  // beyond it SI prefixes
+constexpr double kPico = 1e-12;
+
+std::string count_text(std::int64_t value) {
+  return value > kLargestCount ? si_text(static_cast<double>(value), "") : with_separators(value);
+}
+
+std::string bytes_text(Bytes bytes) {
+  return si_text(static_cast<double>(bytes.count()), "B", true);
+}
+
+std::string energy_text(Picojoules energy) { return si_text(energy.count() * kPico, "J"); }
+
+std::string clean(std::string_view text, std::size_t width) {
+  return shortened(printable(text), width);
+}
+
+/// "4/8" for weights and activations, "8" where there are no weights.
+std::string widths_text(const LayerCost& layer) {
+  return layer.macs > 0 ? fmt::format("{}/{}", layer.widths.weight, layer.widths.activation)
+                        : fmt::format("{}", layer.stored_input);
+}
+
+double ratio(double part, double whole) { return whole > 0 ? part / whole : 0; }
+
+std::string layer_table(const CostReport& report) {
+  const std::vector<Column> columns{
+      {"layer", Align::left, 12}, {"bits", Align::left},    {"MACs", Align::right},
+      {"cycles", Align::right},   {"share", Align::right},  {"use", Align::right},
+      {"DRAM", Align::right},     {"energy", Align::right}, {"bottleneck", Align::left, 10},
+  };
+  const Cycles latency = report.latency();
+  std::vector<std::vector<std::string>> rows;
+  for (const LayerCost& layer : report.layers) {
+    const bool on_engine = layer.macs > 0;
+    const double share =
+        ratio(static_cast<double>(layer.latency.count()), static_cast<double>(latency.count()));
+    rows.push_back({printable(layer.name), widths_text(layer),
+                    on_engine ? si_text(static_cast<double>(layer.macs), "", true) : "-",
+                    count_text(layer.latency.count()), percent_text(share),
+                    on_engine ? percent_text(layer.utilization) : "-",
+                    bytes_text(layer.activity.dram_read + layer.activity.dram_write),
+                    energy_text(layer.energy.total()), printable(layer.bottleneck)});
+  }
+  return table_text(columns, rows, kReportColumns);
+}
+
+/// "busy 71.2 %", largest part first, without what is nothing.
+std::vector<std::string> shares(std::vector<std::pair<std::string, double>> parts) {
+  double whole = 0;
+  for (const auto& [name, part] : parts) {
+    whole += part;
+  }
+  std::stable_sort(parts.begin(), parts.end(),
+                   [](const auto& a, const auto& b) { return a.second > b.second; });
+  std::vector<std::string> texts;
+  for (const auto& [name, part] : parts) {
+    if (part > 0) {
+      texts.push_back(name + " " + percent_text(part / whole));
+    }
+  }
+  return texts;
+}
+
+std::vector<std::string> cycle_shares(const CycleBreakdown& cycles) {
+  const auto count = [](Cycles part) { return static_cast<double>(part.count()); };
+  return shares({{"busy", count(cycles.busy)},
+                 {"fill", count(cycles.fill)},
+                 {"drain", count(cycles.drain)},
+                 {"waiting for inputs", count(cycles.stall_input)},
+                 {"waiting for weights", count(cycles.stall_weight)},
+                 {"waiting for output room", count(cycles.stall_output)},
+                 {"post-processing", count(cycles.post)}});
+}
+
+std::vector<std::string> energy_shares(const EnergyBreakdown& energy) {
+  return shares({{"compute", energy.compute.count()},
+                 {"array clock", energy.array.count()},
+                 {"input buffer", energy.input_buffer.count()},
+                 {"weight buffer", energy.weight_buffer.count()},
+                 {"output buffer", energy.output_buffer.count()},
+                 {"scratchpad", energy.scratchpad.count()},
+                 {"DRAM", energy.dram.count()},
+                 {"post-processing", energy.post.count()},
+                 {"leakage", energy.leakage.count()}});
+}
+
+std::vector<std::string> cleaned(const std::vector<std::string>& texts) {
+  std::vector<std::string> clean_texts;
+  clean_texts.reserve(texts.size());
+  for (const std::string& text : texts) {
+    clean_texts.push_back(printable(text));
+  }
+  return clean_texts;
+}
+
+/// Layers that the engine computes with wider operands than asked for: "conv1 3/3 as 4/4".
+std::vector<std::string> rounded_widths(const CostReport& report) {
+  std::vector<std::string> texts;
+  for (const LayerCost& layer : report.layers) {
+    if (layer.macs > 0 && layer.computed != layer.widths) {
+      texts.push_back(fmt::format("{} {}/{} as {}/{}", clean(layer.name, 24), layer.widths.weight,
+                                  layer.widths.activation, layer.computed.weight,
+                                  layer.computed.activation));
+    }
+  }
+  return texts;
+}
+
+std::string totals(const CostReport& report) {
+  std::string text;
+  const auto line = [&](std::string_view label, const std::vector<std::string>& items,
+                        std::size_t lines = 1, std::string_view separator = ";") {
+    if (!items.empty()) {
+      text += list_text(label, items, separator, kLabelColumns, kReportColumns, lines);
+    }
+  };
+  const std::string clock = format_quantity(report.clock, kFrequency);
+  const Seconds latency = seconds_at(report.latency(), report.clock);
+  const NetworkBottleneck bottleneck = network_bottleneck(report);
+
+  std::string rate = si_text(report.frames_per_second(), "") + " frames/s";
+  if (report.batch != 1) {
+    rate += fmt::format(" in batches of {}", report.batch);
+  }
+  line("latency", {fmt::format("{} cycles = {} at {}", count_text(report.latency().count()),
+                               si_text(latency.count(), "s"), clock),
+                   rate});
+  line("energy",
+       {energy_text(report.energy().total()), fmt::format("EDP {:.4g} J s", report.edp_js()),
+        fmt::format("{:.4g} TOPS/W", report.tops_per_watt())});
+  line("operations", {fmt::format("{} MACs", count_text(report.macs())),
+                      si_text(report.bitops(), "") + " BitOPs"});
+  line("DRAM",
+       {bytes_text(report.dram_read()) + " read", bytes_text(report.dram_write()) + " written"});
+  line("parameters", {fmt::format("{} (weights at their widths, biases at 32 bits)",
+                                  bytes_text(report.parameter_bytes()))});
+  if (!bottleneck.name.empty()) {
+    line("bottleneck", {fmt::format("{} (layers that it bounds take {} of the cycles)",
+                                    clean(bottleneck.name, 32), percent_text(bottleneck.share))});
+  }
+  line("cycles", cycle_shares(report.cycles()), 2, ",");
+  line("energy goes to", energy_shares(report.energy()), 2, ",");
+  line("rounded up", rounded_widths(report), 2, ",");
+  line("ignored", cleaned(report.ignored), 2, ",");
+  line("not modelled", cleaned(report.leaves_out), 2);
+  return text;
+}
+
+}  // namespace
+
+NetworkBottleneck network_bottleneck(const CostReport& report) {
+  std::vector<std::pair<std::string, Cycles>> sums;  // in order of appearance: ties are stable
+  for (const LayerCost& layer : report.layers) {
+    const auto found = std::find_if(sums.begin(), sums.end(),
+                                    [&](const auto& sum) { return sum.first == layer.bottleneck; });
+    if (found == sums.end()) {
+      sums.emplace_back(layer.bottleneck, layer.latency);
+    } else {
+      found->second += layer.latency;
+    }
+  }
+  const auto most = std::max_element(
+      sums.begin(), sums.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  if (most == sums.end()) {
+    return {};
+  }
+  return {most->first, ratio(static_cast<double>(most->second.count()),
+                             static_cast<double>(report.latency().count()))};
+}
+
+std::string table_report(const CostReport& report) {
+  const std::string title =
+      fmt::format("{} at {} on {}, {} fidelity, {}", clean(report.network, 24),
+                  clean(report.assignment, 16), clean(report.accelerator, 20),
+                  to_string(report.fidelity), format_quantity(report.clock, kFrequency));
+  return shortened(title, kReportColumns) + "\n\n" + layer_table(report) + "\n" + totals(report);
+}
+
+}  // namespace widthwise

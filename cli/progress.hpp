@@ -1,0 +1,28 @@
+// A line on standard error that says how far a long run is. Silent unless standard error is a
+// terminal and the run has taken a second.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <string>
+
+namespace widthwise {
+
+class Progress {
+ public:
+  Progress();
+  ~Progress();  // takes the line away
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  void show(std::size_t done, std::size_t total, const std::string& what);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  bool on_terminal_;
+  bool shown_ = false;
+  Clock::time_point next_;
+};
+
+}  // namespace widthwise

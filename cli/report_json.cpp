@@ -1,0 +1,176 @@
+#include "cli/report_json.hpp"
+
+#include <cmath>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/print_table.hpp"
+#include "models/base/error.hpp"
+#include "models/base/units.hpp"
+#include "models/config/yaml_reader.hpp"
+#include "models/hardware/accelerator_reader.hpp"
+
+namespace widthwise {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// JSON has no word for what is not finite, and a report has no use for it.
+Json number(double value) {
+  ensure(std::isfinite(value), "a figure of the report is not finite");
+  return value;
+}
+
+/// A number where YAML reads a number, else text.
+Json scalar(const YamlNode& node) {
+  if (node.quoted) {
+    return node.text;
+  }
+  if (node.text == "true" || node.text == "false") {
+    return node.text == "true";
+  }
+  if (const auto integer = parse_integer(node.text)) {
+    return *integer;
+  }
+  if (const auto real = parse_number(node.text)) {
+    return number(*real);
+  }
+  return node.text;
+}
+
+Json tree(const YamlNode& node) {
+  Json json;
+  switch (node.kind) {
+    case YamlNode::Kind::null:
+      break;
+    case YamlNode::Kind::scalar:
+      json = scalar(node);
+      break;
+    case YamlNode::Kind::list:
+      json = Json::array();
+      for (const YamlNode& child : node.children) {
+        json.push_back(tree(child));
+      }
+      break;
+    case YamlNode::Kind::map:
+      json = Json::object();
+      for (const YamlNode& child : node.children) {
+        json[child.key] = tree(child);
+      }
+      break;
+  }
+  return json;
+}
+
+Json accelerator_json(const CostReport& report) {
+  YamlDocument document = parse_yaml("schema: accelerator/1", "report");
+  for (const auto& [key, value] : report.resolved_accelerator) {
+    apply_override(document, key + "=" + value);
+  }
+  ensure(document.problems.empty(), "the accelerator's resolved keys do not read back");
+  return tree(document.root);
+}
+
+Json cycles_json(const CycleBreakdown& cycles) {
+  return {{"busy", cycles.busy.count()},
+          {"fill", cycles.fill.count()},
+          {"drain", cycles.drain.count()},
+          {"stall_input", cycles.stall_input.count()},
+          {"stall_weight", cycles.stall_weight.count()},
+          {"stall_output", cycles.stall_output.count()},
+          {"post", cycles.post.count()}};
+}
+
+Json energy_json(const EnergyBreakdown& energy) {
+  return {{"compute", number(energy.compute.count())},
+          {"array", number(energy.array.count())},
+          {"input_buffer", number(energy.input_buffer.count())},
+          {"weight_buffer", number(energy.weight_buffer.count())},
+          {"output_buffer", number(energy.output_buffer.count())},
+          {"scratchpad", number(energy.scratchpad.count())},
+          {"dram", number(energy.dram.count())},
+          {"post", number(energy.post.count())},
+          {"leakage", number(energy.leakage.count())}};
+}
+
+/// null for a layer that is not on the engine.
+Json tiling_json(const LayerCost& layer) {
+  if (!layer.tile) {
+    return nullptr;
+  }
+  const Tile& tile = *layer.tile;
+  return {{"batch", tile.batch},
+          {"out_h", tile.out_h},
+          {"out_w", tile.out_w},
+          {"out_channels", tile.out_channels},
+          {"in_channels", tile.in_channels},
+          {"groups", tile.groups},
+          {"order", to_string(tile.order)},
+          {"tiles", layer.tiles}};
+}
+
+Json layer_json(const LayerCost& layer) {
+  return {{"name", layer.name},
+          {"kind", to_string(layer.kind)},
+          {"macs", layer.macs},
+          {"weight_bits", layer.widths.weight},
+          {"activation_bits", layer.widths.activation},
+          {"computed_weight_bits", layer.computed.weight},
+          {"computed_activation_bits", layer.computed.activation},
+          {"stored_input_bits", layer.stored_input},
+          {"stored_output_bits", layer.stored_output},
+          {"latency_cycles", layer.latency.count()},
+          {"cycles", cycles_json(layer.cycles)},
+          {"utilization", number(layer.utilization)},
+          {"bottleneck", layer.bottleneck},
+          {"dram_read_bytes", layer.activity.dram_read.count()},
+          {"dram_write_bytes", layer.activity.dram_write.count()},
+          {"bitops", number(layer.bitops)},
+          {"parameter_bits", layer.parameter_bits},
+          {"tiling", tiling_json(layer)},
+          {"energy_pj", energy_json(layer.energy)},
+          {"fused", layer.fused}};
+}
+
+Json total_json(const CostReport& report) {
+  return {{"latency_cycles", report.latency().count()},
+          {"latency_s", number(seconds_at(report.latency(), report.clock).count())},
+          {"cycles", cycles_json(report.cycles())},
+          {"bottleneck", network_bottleneck(report).name},
+          {"energy_pj", number(report.energy().total().count())},
+          {"energy_by_component_pj", energy_json(report.energy())},
+          {"edp_js", number(report.edp_js())},
+          {"macs", report.macs()},
+          {"bitops", number(report.bitops())},
+          {"weight_bytes", report.parameter_bytes().count()},
+          {"dram_read_bytes", report.dram_read().count()},
+          {"dram_write_bytes", report.dram_write().count()},
+          {"dram_bytes", (report.dram_read() + report.dram_write()).count()},
+          {"frames_per_s", number(report.frames_per_second())},
+          {"tops_per_w", number(report.tops_per_watt())}};
+}
+
+}  // namespace
+
+std::string json_report(const CostReport& report) {
+  Json layers = Json::array();
+  for (const LayerCost& layer : report.layers) {
+    layers.push_back(layer_json(layer));
+  }
+  const Json json{{"schema", "report/1"},
+                  {"accelerator", accelerator_json(report)},
+                  {"network", report.network},
+                  {"assignment", report.assignment},
+                  {"fidelity", to_string(report.fidelity)},
+                  {"clock_hz", number(report.clock.count())},
+                  {"batch", report.batch},
+                  {"layers", std::move(layers)},
+                  {"total", total_json(report)},
+                  {"ignored", report.ignored},
+                  {"leaves_out", report.leaves_out}};
+  return json.dump(1, ' ', false, Json::error_handler_t::replace) + '\n';
+}
+
+}  // namespace widthwise

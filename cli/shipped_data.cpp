@@ -1,0 +1,137 @@
+#include "cli/shipped_data.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <system_error>
+#include <tuple>
+
+#include "models/base/text.hpp"
+
+namespace widthwise {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+bool is_folder(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_directory(path, ignored);
+}
+
+bool has_data_extension(const fs::path& path) {
+  const std::string extension = path.extension().string();
+  return extension == ".yaml" || extension == ".yml" || extension == ".onnx";
+}
+
+/// By its schema line a problem is no network, though it lies among them.
+bool is_elsewhere(Shipped kind, const fs::path& relative) {
+  return kind == Shipped::networks && *relative.begin() == "problems";
+}
+
+std::vector<std::string> names_of(const std::vector<ShippedFile>& files) {
+  std::vector<std::string> names;
+  for (const ShippedFile& file : files) {
+    names.push_back(file.name);
+  }
+  return names;
+}
+
+const ShippedFolder& folder_of(Shipped kind) {
+  const auto& folders = shipped_folders();
+  const auto found = std::find_if(folders.begin(), folders.end(),
+                                  [&](const ShippedFolder& row) { return row.kind == kind; });
+  ensure(found != folders.end(), "every kind of shipped file has a folder");
+  return *found;
+}
+
+}  // namespace
+
+const std::vector<ShippedFolder>& shipped_folders() {
+  static const std::vector<ShippedFolder> folders{
+      {Shipped::accelerators, "accelerators", "accelerator", "configs/accelerators"},
+      {Shipped::networks, "networks", "network", "workloads"},
+      {Shipped::assignments, "assignments", "assignment", "configs/assignments"},
+      {Shipped::energy, "energy", "energy table", "configs/energy"},
+      {Shipped::experiments, "experiments", "experiment", "configs/experiments"},
+  };
+  return folders;
+}
+
+std::optional<std::string> data_folder() {
+  if (const char* given = std::getenv("WIDTHWISE_DATA"); given != nullptr && *given != '\0') {
+    if (!is_folder(given)) {
+      throw InputError({"WIDTHWISE_DATA"}, "",
+                       "expected a folder, got '" + std::string(given) + "'");
+    }
+    return given;
+  }
+  std::error_code failed;
+  const fs::path program = fs::read_symlink("/proc/self/exe", failed);
+  if (!failed) {
+    const fs::path installed =
+        (program.parent_path() / WIDTHWISE_DATA_FROM_PROGRAM).lexically_normal();
+    if (is_folder(installed)) {
+      return installed.string();
+    }
+  }
+  if (is_folder(fs::path(WIDTHWISE_SOURCE_DIR) / "configs")) {
+    return WIDTHWISE_SOURCE_DIR;
+  }
+  return std::nullopt;
+}
+
+std::vector<ShippedFile> shipped_files(Shipped kind) {
+  std::vector<ShippedFile> files;
+  const auto root = data_folder();
+  if (!root) {
+    return files;
+  }
+  const fs::path folder = fs::path(*root) / folder_of(kind).folder;
+  std::error_code failed;
+  for (fs::recursive_directory_iterator entry(folder, failed), end; !failed && entry != end;
+       entry.increment(failed)) {
+    const fs::path relative = entry->path().lexically_relative(folder);
+    std::error_code unreadable;
+    if (entry->is_regular_file(unreadable) && has_data_extension(relative) &&
+        !is_elsewhere(kind, relative)) {
+      fs::path name = relative;
+      files.push_back({name.replace_extension().generic_string(), entry->path().string()});
+    }
+  }
+  std::sort(files.begin(), files.end(), [](const ShippedFile& a, const ShippedFile& b) {
+    return std::tie(a.name, a.path) < std::tie(b.name, b.path);
+  });
+  return files;
+}
+
+std::string find_file(Shipped kind, const Given& given, std::string_view also) {
+  std::error_code ignored;
+  if (is_folder(given.text)) {
+    throw InputError(given.place, given.key, "'" + given.text + "' is a folder");
+  }
+  if (fs::exists(given.text, ignored)) {
+    return given.text;
+  }
+  const std::vector<ShippedFile> files = shipped_files(kind);
+  const auto found = std::find_if(files.begin(), files.end(), [&](const ShippedFile& file) {
+    return file.name == given.text ||
+           file.name + fs::path(file.path).extension().string() == given.text;
+  });
+  if (found != files.end()) {
+    return found->path;
+  }
+
+  const std::string noun(folder_of(kind).noun);
+  std::vector<std::string> names = names_of(files);
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  std::string message = "no file '" + given.text + "' and no shipped " + noun + " of that name";
+  if (!also.empty()) {
+    message += ", nor " + std::string(also);
+  }
+  message += names.empty() ? "; no " + noun + " is shipped with this program"
+                           : "; shipped: " + quoted_list(names) + suggestion(given.text, names);
+  throw InputError(given.place, given.key, message);
+}
+
+}  // namespace widthwise
