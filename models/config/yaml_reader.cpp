@@ -23,6 +23,7 @@ constexpr std::size_t kMaxBytes = std::size_t{64} << 20U;
 constexpr std::size_t kMaxNodes = 1'000'000;
 constexpr std::size_t kMaxDepth = 64;
 constexpr std::size_t kMaxKeyLength = 1024;
+constexpr int kMostSuggestions = 100;  // per mapping: each costs time
 constexpr std::string_view kSchemaKey = "schema";
 
 bool is_control(char c) {
@@ -51,9 +52,10 @@ class TreeBuilder : public YAML::EventHandler {
   void OnDocumentEnd() override {}
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
-    YamlNode node;
-    node.text = "null";
-    add(std::move(node), mark, "", anchor);
+    if (expects_key()) {
+      fail(mark, "a key must be plain text");
+    }
+    add(YamlNode(), mark, "", anchor);
   }
 
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t /*anchor*/) override {
@@ -175,7 +177,7 @@ class TreeBuilder : public YAML::EventHandler {
             YAML::anchor_t anchor) {
     check(mark, tag, anchor);
     if (expects_key()) {
-      fail(mark, "a key must be plain text");
+      fail(mark, "a key must be plain text; is a bracket never closed?");
     }
     if (open_.size() >= kMaxDepth) {
       fail(mark, "nested deeper than " + std::to_string(kMaxDepth) + " levels");
@@ -222,9 +224,11 @@ YamlNode build_tree(std::string_view text, const std::string& file, bool fixed_p
                     : place_in(text, static_cast<std::size_t>(bad - text.begin()), file);
     throw InputError(place, "", "not a text file: it contains control characters");
   }
+  // A quote that is still open at a line break at the end of the file escapes yaml-cpp's notice.
+  const std::size_t end = text.find_last_not_of(" \t\r\n") + 1;  // npos + 1 = 0
   TreeBuilder builder(file, fixed_place, problems);
   try {
-    std::istringstream stream{std::string(text)};
+    std::istringstream stream{std::string(text.substr(0, end))};
     YAML::Parser parser(stream);
     parser.HandleNextDocument(builder);
     YamlNode root = builder.take_root();
@@ -234,7 +238,9 @@ YamlNode build_tree(std::string_view text, const std::string& file, bool fixed_p
     }
     return root;
   } catch (const YAML::Exception& error) {
-    throw InputError(builder.place(error.mark), "", "not valid YAML: " + error.msg);
+    const bool open_quote = error.msg == YAML::ErrorMsg::EOF_IN_SCALAR;
+    throw InputError(builder.place(error.mark), "",
+                     "not valid YAML: " + (open_quote ? "a quote is never closed" : error.msg));
   }
 }
 
@@ -313,7 +319,7 @@ std::string shown_range(const Range<T>& range) {
                        std::string message) {
   problems.error(place, std::string(key), std::move(message));
   problems.throw_if_any();
-  fail_invariant("an error was just added", std::source_location::current());
+  throw InternalError("an error was just added");
 }
 
 std::string read_whole_file(const std::string& path) {
@@ -404,7 +410,6 @@ void apply_override(YamlDocument& document, const std::string& text) {
   for (const std::string& key : *keys) {
     if (node->kind == YamlNode::Kind::null) {
       node->kind = YamlNode::Kind::map;
-      node->text.clear();
     }
     if (node->kind != YamlNode::Kind::map) {
       document.problems.error(place, path,
@@ -745,11 +750,15 @@ void MapReader::finish() {
     return;
   }
   const std::vector<std::string> names(known_.begin(), known_.end());
+  int suggestions_left = kMostSuggestions;
   for (const YamlNode& child : node_->children) {
-    if (!known_.contains(child.key) && !refused_.contains(child.key)) {
-      problems_->error(child.place, path_,
-                       "unknown key " + quoted_value(child.key) + suggestion(child.key, names));
+    if (known_.contains(child.key) || refused_.contains(child.key)) {
+      continue;
     }
+    const bool suggest = suggestions_left-- > 0;
+    problems_->error(
+        child.place, path_,
+        "unknown key " + quoted_value(child.key) + (suggest ? suggestion(child.key, names) : ""));
   }
 }
 

@@ -298,6 +298,7 @@ void read_memory(MapReader reader, Hertz clock, Memory& memory) {
   read_buffer(reader.map("output_buffer", Need::required), clock, false, memory.output_buffer);
   reader.choice("input_layout", Need::optional, memory.input_layout, kInputLayouts);
   reader.boolean("fetch_padding", Need::optional, memory.fetch_padding);
+  reader.boolean("fetch_padding", Need::optional, memory.fetch_padding);
   MapReader scratchpad = reader.map("scratchpad", Need::optional);
   if (scratchpad.given()) {
     memory.scratchpad = read_scratchpad(std::move(scratchpad), clock);
@@ -364,6 +365,7 @@ void read_energy_path(MapReader& root, const std::string& file, bool must_exist,
 
 Accelerator read(YamlDocument document, const std::string& file, bool energy_must_exist) {
   Accelerator accelerator;
+  accelerator.source = file;
   MapReader root = open_document(document, "accelerator");
   root.text("name", Need::required, accelerator.name);
   root.text("description", Need::optional, accelerator.description);
@@ -377,6 +379,7 @@ Accelerator read(YamlDocument document, const std::string& file, bool energy_mus
   read_tiling(root.map("tiling", Need::optional), accelerator.engine.groups, accelerator.tiling);
   root.finish();
   document.problems.throw_if_any();
+  accelerator.source = file;
   accelerator.resolved = resolved_keys(accelerator);
   return accelerator;
 }
@@ -542,6 +545,7 @@ void list_memory(const Memory& memory, KeyList& keys) {
   list_buffer("memory.weight_buffer", memory.weight_buffer, keys);
   list_buffer("memory.output_buffer", memory.output_buffer, keys);
   keys.text("memory.input_layout", to_string(memory.input_layout));
+  keys.boolean("memory.fetch_padding", memory.fetch_padding);
   keys.boolean("memory.fetch_padding", memory.fetch_padding);
   if (memory.scratchpad) {
     keys.quantity("memory.scratchpad.capacity", memory.scratchpad->capacity, kSize);
