@@ -1,0 +1,156 @@
+#include "models/hardware/energy_reader.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "tests/config/reading.hpp"
+
+namespace widthwise {
+namespace {
+
+const std::string kTable = R"(schema: energy/1
+name: example
+description: round numbers
+node: 45 nm
+voltage: 1.1 V
+units:
+  - name: mac8
+    clock: 0.12 pJ/cycle
+    leakage: 43 uW
+    area: 879 um2
+    source: a
+    operations:
+      - {weight_bits: 8, activation_bits: 8, energy: 996 fJ, source: b}
+      - {weight_bits: 4, activation_bits: 8, energy: 0.5 pJ, source: c}
+srams:
+  - name: sram
+    macros:
+      - {capacity: 8 KiB, read: 50 fJ/bit, write: 60 fJ/bit, leakage: 1.2 mW, area: 0.04 mm2, source: d}
+      - {capacity: 64 KiB, read: 0.1 pJ/bit, write: 0.12 pJ/bit, leakage: 9 mW, area: 0.3 mm2, source: e}
+drams:
+  - {name: ddr3, read: 20 pJ/bit, write: 21 pJ/bit, source: f}
+post_processing: {requantize: 1.1 pJ, operation: 0.2 pJ, leakage_per_lane: 3 uW, area_per_lane: 400 um2, source: g}
+)";
+
+std::string read(const std::string& text) {
+  return complaints([&] { parse_energy_table(text, "f.yaml"); });
+}
+
+TEST_CASE("Every value of an energy table arrives where it belongs") {
+  const EnergyTable table = parse_energy_table(kTable, "f.yaml");
+  CHECK(table.path == "f.yaml");
+  CHECK(table.name == "example");
+  CHECK(table.description == "round numbers");
+  CHECK(table.node_nm == 45);
+  CHECK(table.voltage == 1.1);
+  REQUIRE(table.units.size() == 1);
+  const UnitEnergy& unit = table.units[0];
+  CHECK(unit.name == "mac8");
+  CHECK(unit.clock_per_cycle == Picojoules(0.12));
+  CHECK(unit.leakage == Milliwatts(0.043));
+  CHECK(unit.area == SquareMicrometres(879));
+  CHECK(unit.source == "a");
+  REQUIRE(unit.operations.size() == 2);
+  CHECK(unit.operations[0].energy == Picojoules(0.996));
+  CHECK(unit.operations[0].source == "b");
+  CHECK(unit.operations[1].weight_bits == 4);
+  CHECK(unit.operations[1].activation_bits == 8);
+  REQUIRE(table.srams.size() == 1);
+  REQUIRE(table.srams[0].macros.size() == 2);
+  const SramEnergy& macro = table.srams[0].macros[1];
+  CHECK(macro.capacity == Bytes(65536));
+  CHECK(macro.read_per_bit == Picojoules(0.1));
+  CHECK(macro.write_per_bit == Picojoules(0.12));
+  CHECK(macro.leakage == Milliwatts(9));
+  CHECK(macro.area == SquareMicrometres(3e5));
+  CHECK(macro.source == "e");
+  REQUIRE(table.drams.size() == 1);
+  CHECK(table.drams[0].read_per_bit == Picojoules(20));
+  CHECK(table.drams[0].write_per_bit == Picojoules(21));
+  CHECK(table.post.requantize == Picojoules(1.1));
+  CHECK(table.post.operation == Picojoules(0.2));
+  CHECK(table.post.leakage_per_lane == Milliwatts(0.003));
+  CHECK(table.post.area_per_lane == SquareMicrometres(400));
+  CHECK(table.post.source == "g");
+}
+
+TEST_CASE("Every row of an energy table says where it comes from") {
+  CHECK(read(with(kTable, "    source: a\n", "")) ==
+        "f.yaml:7:5: error: units[0]: missing key 'source'");
+  CHECK(read(with(kTable, ", source: b", "")) ==
+        "f.yaml:13:9: error: units[0].operations[0]: missing key 'source'");
+  CHECK(read(with(kTable, ", source: d", "")) ==
+        "f.yaml:18:9: error: srams[0].macros[0]: missing key 'source'");
+  CHECK(read(with(kTable, ", source: f", "")) ==
+        "f.yaml:21:5: error: drams[0]: missing key 'source'");
+  CHECK(read(with(kTable, ", source: g", "")) ==
+        "f.yaml:22:1: error: post_processing: missing key 'source'");
+  CHECK(read(with(kTable, "source: a", "source: ''")) ==
+        "f.yaml:11:5: error: units[0].source: expected text, got ''");
+}
+
+TEST_CASE("An energy is never zero for want of a value") {
+  CHECK(read(with(kTable, ", energy: 996 fJ", "")) ==
+        "f.yaml:13:9: error: units[0].operations[0]: missing key 'energy'");
+  CHECK(read(with(kTable, "    leakage: 43 uW\n", "")) ==
+        "f.yaml:7:5: error: units[0]: missing key 'leakage'");
+  CHECK(read(with(kTable, ", write: 21 pJ/bit", "")) ==
+        "f.yaml:21:5: error: drams[0]: missing key 'write'");
+}
+
+TEST_CASE("Names of an energy table stand once") {
+  std::string text = with(kTable, "drams:\n",
+                          "drams:\n  - {name: ddr3, read: 1 pJ/bit, write: 1 pJ/bit, source: x}\n");
+  CHECK(read(text) == "f.yaml:22:6: error: drams[1].name: 'ddr3' stands twice; first on line 21");
+}
+
+TEST_CASE("A pair of widths stands once in a unit") {
+  CHECK(read(with(kTable, "weight_bits: 4", "weight_bits: 8")) ==
+        "f.yaml:14:10: error: units[0].operations[1].weight_bits: w8a8 stands twice; first on line "
+        "13");
+}
+
+TEST_CASE("Macros of a family ascend in capacity") {
+  for (const std::string capacity : {"8 KiB", "4 KiB"}) {
+    CHECK(read(with(kTable, "64 KiB", capacity)) ==
+          "f.yaml:19:10: error: srams[0].macros[1].capacity: expected more than the 8 KiB of the "
+          "macro before, got '" +
+              capacity + "'");
+  }
+}
+
+TEST_CASE("A list of an energy table has at least one row") {
+  const std::string row = "\n  - {name: ddr3, read: 20 pJ/bit, write: 21 pJ/bit, source: f}";
+  CHECK(read(with(kTable, row, " []")) == "f.yaml:20:1: error: drams: expected at least one row");
+  CHECK(read(with(kTable, row, " ddr3")) ==
+        "f.yaml:20:1: error: drams: expected a list of mappings, got 'ddr3'");
+}
+
+TEST_CASE("Values of an energy table have a unit and a range") {
+  CHECK(read(with(kTable, "45 nm", "45")) ==
+        "f.yaml:4:1: error: node: expected a length such as '45 nm', got '45'");
+  CHECK(read(with(kTable, "996 fJ", "-1 fJ")) ==
+        "f.yaml:13:46: error: units[0].operations[0].energy: expected 0 pJ .. 1 uJ, got '-1 fJ'");
+  CHECK(read(with(kTable, "weight_bits: 4", "weight_bits: 17")) ==
+        "f.yaml:14:10: error: units[0].operations[1].weight_bits: expected 1..16, got 17");
+  CHECK(read(with(kTable, "50 fJ/bit", "50 fJ")) ==
+        "f.yaml:18:27: error: srams[0].macros[0].read: expected an energy per bit such as '2.58 "
+        "pJ/bit', got '50 fJ'; known units: 'aJ/bit', 'fJ/bit', 'pJ/bit', 'nJ/bit'");
+}
+
+TEST_CASE("All mistakes of an energy table come at once") {
+  std::string text = with(kTable, "voltage: 1.1 V", "voltag: 1.1 V");
+  text = with(text, ", source: b", "");
+  CHECK(read(text) ==
+        "f.yaml:1:1: error: missing key 'voltage'\n"
+        "f.yaml:5:1: error: unknown key 'voltag'; did you mean 'voltage'?\n"
+        "f.yaml:13:9: error: units[0].operations[0]: missing key 'source'");
+}
+
+TEST_CASE("An energy table is read from a file") {
+  const TemporaryFolder folder("energy_reader");
+  const std::string path = folder.write("table.yaml", kTable);
+  CHECK(read_energy_table(path).path == path);
+}
+
+}  // namespace
+}  // namespace widthwise
