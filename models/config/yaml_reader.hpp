@@ -101,7 +101,7 @@ std::optional<bool> read_boolean(const YamlNode&, const std::string& path, Diagn
 std::optional<std::size_t> read_choice(const YamlNode&, const std::string& path, Diagnostics&,
                                        const std::vector<std::string>& names);
 std::optional<double> read_bandwidth(const YamlNode&, const std::string& path, Diagnostics&,
-                                     Hertz clock, Range<double> bits_per_cycle);
+                                     Hertz clock, Range<double> range);
 
 /// What stands at a node, for messages: "'abc'", "a list", "a mapping", "nothing".
 std::string describe(const YamlNode& node);

@@ -12,7 +12,9 @@
 
 namespace widthwise {
 
-/// What a reader says about its input: its messages, one a line, or "" if it took it.
+inline const std::string no_complaint;
+
+/// What a reader says about its input: its messages, one a line, or no_complaint.
 template <class Read>
 std::string complaints(Read read) {
   try {
