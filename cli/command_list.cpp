@@ -1,8 +1,11 @@
 #include "cli/command_list.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "cli/exit_code.hpp"
 #include "cli/print_table.hpp"
@@ -11,6 +14,8 @@
 #include "models/base/error.hpp"
 #include "models/base/text.hpp"
 #include "models/config/yaml_reader.hpp"
+#include "models/network/assignment_reader.hpp"
+#include "models/network/network_yaml.hpp"
 
 namespace widthwise {
 
@@ -28,14 +33,31 @@ std::string beginning(const std::string& text, std::size_t width) {
   return kept + "...";
 }
 
-std::string description(const std::string& path) {
+/// What there is to say of a file that does not describe itself.
+std::string facts(Shipped kind, const std::string& path) {
+  if (kind == Shipped::networks) {
+    const Network network = read_network(path);
+    return fmt::format("{}, {} MACs, {} weights", counted(network.layers().size(), "layer"),
+                       si_text(static_cast<double>(network.macs()), "", true),
+                       si_text(static_cast<double>(network.weights()), "", true));
+  }
+  if (kind == Shipped::assignments) {
+    const Assignment assignment = read_assignment(path);
+    return fmt::format("w{}a{} and {}", assignment.defaults.weight, assignment.defaults.activation,
+                       counted(assignment.rules.size(), "rule"));
+  }
+  return "";
+}
+
+std::string description(Shipped kind, const std::string& path) {
   if (std::filesystem::path(path).extension() == ".onnx") {
     return "ONNX file";
   }
   try {
     const YamlDocument document = load_yaml(path);
     const YamlNode* text = document.root.find("description");
-    return text == nullptr ? "" : beginning(printable(text->text), kDescriptionColumns);
+    return text == nullptr ? facts(kind, path)
+                           : beginning(printable(text->text), kDescriptionColumns);
   } catch (const InputError&) {
     return "(does not read: see widthwise check)";
   }
@@ -44,7 +66,7 @@ std::string description(const std::string& path) {
 std::string section(const ShippedFolder& folder) {
   std::vector<std::vector<std::string>> rows;
   for (const ShippedFile& file : shipped_files(folder.kind)) {
-    rows.push_back({printable(file.name), description(file.path)});
+    rows.push_back({printable(file.name), description(folder.kind, file.path)});
   }
   if (rows.empty()) {
     return std::string(folder.name) + ": none\n";

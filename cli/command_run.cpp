@@ -153,7 +153,7 @@ Network read_network_of(const RunRequest& request) {
     return placed_at(given, [&] { return parse_gemm(given.text); });
   }
   const std::string path =
-      find_file(Shipped::networks, given, "a product such as 'gemm:64x128x512'");
+      find_file(Shipped::networks, given, "no product such as 'gemm:64x128x512'");
   if (is_onnx(path)) {
     refuse_options(given, !parameters.empty(), "an ONNX file takes no parameters but the batch");
     OnnxOptions options;
@@ -180,8 +180,7 @@ Assignment read_assignment_of(const std::optional<Given>& given) {
   if (looks_uniform) {
     return placed_at(*given, [&] { return parse_uniform_assignment(given->text); });
   }
-  return read_assignment(
-      find_file(Shipped::assignments, *given, "uniform widths such as 'w4a4' (1 to 16 bits)"));
+  return read_assignment(find_file(Shipped::assignments, *given, "no widths such as 'w4a4'"));
 }
 
 /// Inputs come batch first; those of a matrix product are one piece of work.

@@ -1,7 +1,6 @@
 #include "cli/print_table.hpp"
 
 #include <algorithm>
-#include <map>
 #include <utility>
 #include <vector>
 
@@ -16,6 +15,7 @@ namespace {
 
 constexpr std::size_t kLabelColumns = 16;
 constexpr std::int64_t kLargestCount = 999'999'999'999;  // beyond it SI prefixes
+constexpr double kLeastShare = 0.0005;
 constexpr double kPico = 1e-12;
 
 std::string count_text(std::int64_t value) {
@@ -62,7 +62,7 @@ std::string layer_table(const CostReport& report) {
   return table_text(columns, rows, kReportColumns);
 }
 
-/// "busy 71.2 %", largest part first, without what is nothing.
+/// "busy 71.2 %", largest part first, without what would be "0.0 %".
 std::vector<std::string> shares(std::vector<std::pair<std::string, double>> parts) {
   double whole = 0;
   for (const auto& [name, part] : parts) {
@@ -72,7 +72,7 @@ std::vector<std::string> shares(std::vector<std::pair<std::string, double>> part
                    [](const auto& a, const auto& b) { return a.second > b.second; });
   std::vector<std::string> texts;
   for (const auto& [name, part] : parts) {
-    if (part > 0) {
+    if (part >= kLeastShare * whole && part > 0) {
       texts.push_back(name + " " + percent_text(part / whole));
     }
   }
@@ -111,15 +111,27 @@ std::vector<std::string> cleaned(const std::vector<std::string>& texts) {
   return clean_texts;
 }
 
-/// Layers that the engine computes with wider operands than asked for: "conv1 3/3 as 4/4".
+/// Widths that the engine cannot compute with as they are: "3/3 as 4/4 in 12 layers".
 std::vector<std::string> rounded_widths(const CostReport& report) {
-  std::vector<std::string> texts;
+  std::vector<std::pair<std::string, std::size_t>> counts;  // in order of appearance
   for (const LayerCost& layer : report.layers) {
-    if (layer.macs > 0 && layer.computed != layer.widths) {
-      texts.push_back(fmt::format("{} {}/{} as {}/{}", clean(layer.name, 24), layer.widths.weight,
-                                  layer.widths.activation, layer.computed.weight,
-                                  layer.computed.activation));
+    if (layer.macs == 0 || layer.computed == layer.widths) {
+      continue;
     }
+    const std::string widths =
+        fmt::format("{}/{} as {}/{}", layer.widths.weight, layer.widths.activation,
+                    layer.computed.weight, layer.computed.activation);
+    const auto found = std::find_if(counts.begin(), counts.end(),
+                                    [&](const auto& count) { return count.first == widths; });
+    if (found == counts.end()) {
+      counts.emplace_back(widths, 1);
+    } else {
+      ++found->second;
+    }
+  }
+  std::vector<std::string> texts;
+  for (const auto& [widths, count] : counts) {
+    texts.push_back(widths + " in " + counted(count, "layer"));
   }
   return texts;
 }

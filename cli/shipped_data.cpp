@@ -125,9 +125,10 @@ std::string find_file(Shipped kind, const Given& given, std::string_view also) {
   const std::string noun(folder_of(kind).noun);
   std::vector<std::string> names = names_of(files);
   names.erase(std::unique(names.begin(), names.end()), names.end());
-  std::string message = "no file '" + given.text + "' and no shipped " + noun + " of that name";
+  std::string message =
+      "'" + given.text + "' is no file" + (also.empty() ? " and" : ",") + " no shipped " + noun;
   if (!also.empty()) {
-    message += ", nor " + std::string(also);
+    message += " and " + std::string(also);
   }
   message += names.empty() ? "; no " + noun + " is shipped with this program"
                            : "; shipped: " + quoted_list(names) + suggestion(given.text, names);

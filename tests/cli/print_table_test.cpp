@@ -41,7 +41,7 @@ cycles          busy 61.3 %, waiting for inputs 15.8 %, waiting for weights 8.8 
                 waiting for output room 7.5 %, post-processing 5.2 %, fill 1.2 %, drain 0.2 %
 energy goes to  DRAM 59.0 %, compute 21.0 %, post-processing 7.5 %, array clock 5.0 %,
                 input buffer 2.5 %, leakage 2.5 %, weight buffer 1.2 %, output buffer 1.2 %
-rounded up      layer1.0.conv1 3/4 as 4/4
+rounded up      3/4 as 4/4 in 1 layer
 ignored         Dropout (drop)
 not modelled    instruction fetch; refresh of the DRAM
 )");

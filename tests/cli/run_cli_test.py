@@ -1,0 +1,597 @@
+"""The program as its users meet it: exit codes, messages, files. First argument: the program."""
+
+import csv
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+PROGRAM = ""
+
+ACCELERATOR = """\
+schema: accelerator/1
+name: tiny
+description: 8 x 8 array of 8-bit PEs
+clock: 100 MHz
+energy: energy.yaml
+engine:
+  kind: mac_array
+  rows: 8
+  columns: 8
+  dataflow: weight_stationary
+  unit: mac8
+  precision: {scaling: fixed, max_bits: 8}
+memory:
+  dram: {bandwidth: 64 bit/cycle, latency: 10 cycles, burst: 64 B, technology: ddr3}
+  input_buffer: {capacity: 16 KiB}
+  weight_buffer: {capacity: 16 KiB}
+  output_buffer: {capacity: 16 KiB}
+post_processing: {lanes: 8}
+"""
+
+ENERGY = """\
+schema: energy/1
+name: round
+node: 45 nm
+voltage: 1.1 V
+units:
+  - name: mac8
+    clock: 0.1 pJ/cycle
+    leakage: 40 uW
+    area: 900 um2
+    source: round numbers
+    operations:
+      - {weight_bits: 8, activation_bits: 8, energy: 1 pJ, source: round numbers}
+srams:
+  - name: sram
+    macros:
+      - {capacity: 8 KiB, read: 50 fJ/bit, write: 60 fJ/bit, leakage: 1 mW, area: 0.04 mm2,
+         source: round numbers}
+      - {capacity: 64 KiB, read: 0.1 pJ/bit, write: 0.12 pJ/bit, leakage: 9 mW, area: 0.3 mm2,
+         source: round numbers}
+drams:
+  - {name: ddr3, read: 20 pJ/bit, write: 20 pJ/bit, source: round numbers}
+post_processing: {requantize: 1 pJ, operation: 0.2 pJ, leakage_per_lane: 3 uW,
+                  area_per_lane: 400 um2, source: round numbers}
+"""
+
+NETWORK = """\
+schema: network/1
+name: net
+parameters: {batch: 1, width: 32}
+inputs:
+  image: [$batch, $width]
+layers:
+  - {name: hidden, kind: fully_connected, out_features: 16, activation: relu}
+  - {name: last, kind: fully_connected, out_features: 10}
+"""
+
+ASSIGNMENT = """\
+schema: assignment/1
+name: mixed
+default: {weight_bits: 4, activation_bits: 4}
+layers:
+  "@last": {weight_bits: 8}
+"""
+
+EXPERIMENT = """\
+schema: experiment/1
+accelerator: tiny.yaml
+network: net.yaml
+bits: w4a4
+fidelity: analytic
+set: {engine.rows: 4}
+outputs: {json: out.json}
+"""
+
+DATA = {
+    "configs/accelerators/tiny.yaml": ACCELERATOR,
+    "configs/accelerators/rtl/small.yaml": ACCELERATOR.replace("energy.yaml", "../energy.yaml"),
+    "configs/accelerators/energy.yaml": ENERGY,
+    "configs/energy/round.yaml": ENERGY,
+    "configs/assignments/mixed.yaml": ASSIGNMENT,
+    "configs/experiments/first.yaml": EXPERIMENT,
+    "workloads/net.yaml": NETWORK,
+    "workloads/problems/budget.yaml": "schema: problem/1\n",
+}
+
+
+class ProgramTest(unittest.TestCase):
+    """Every test runs in a folder of its own that holds tiny.yaml, energy.yaml and net.yaml."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.write("tiny.yaml", ACCELERATOR)
+        self.write("energy.yaml", ENERGY)
+        self.write("net.yaml", NETWORK)
+        self.environment = dict(os.environ)
+        self.environment.pop("WIDTHWISE_DATA", None)
+
+    def write(self, name, text):
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def ship(self):
+        """A data folder with one or two files of each kind."""
+        for name, text in DATA.items():
+            self.write("data/" + name, text)
+        self.environment["WIDTHWISE_DATA"] = str(self.folder / "data")
+
+    def run_program(self, *arguments):
+        return subprocess.run([PROGRAM, *arguments], cwd=self.folder, env=self.environment,
+                              capture_output=True, text=True, timeout=120, check=False)
+
+    def tiny(self, *arguments):
+        return self.run_program("run", "-a", "tiny.yaml", "-n", "net.yaml", *arguments)
+
+    def assert_done(self, result):
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+
+    def assert_refused(self, result, *lines):
+        self.assertEqual(result.stderr.splitlines(), list(lines))
+        self.assertEqual((result.returncode, result.stdout), (2, ""))
+
+    def files(self):
+        return {path.name for path in self.folder.iterdir()}
+
+
+class RunTest(ProgramTest):
+    def test_a_run_prints_a_table_and_nothing_else(self):
+        for fidelity in ("analytic", "tile"):
+            result = self.tiny("--bits", "w4a8", "--fidelity", fidelity)
+            self.assert_done(result)
+            lines = result.stdout.splitlines()
+            self.assertEqual(lines[0], f"net at w4a8 on tiny, {fidelity} fidelity, 100 MHz")
+            self.assertTrue(lines[2].startswith("layer   bits  "))
+            self.assertTrue(lines[3].startswith("hidden  4/8   "))
+            self.assertTrue(all(len(line) <= 100 for line in lines))
+            self.assertEqual(self.files(), {"tiny.yaml", "energy.yaml", "net.yaml"})
+
+    def test_the_simulation_is_the_default(self):
+        self.assertIn(", tile fidelity,", self.tiny().stdout)
+
+    def test_without_widths_everything_is_eight_bits(self):
+        self.assertIn("net at w8a8 on tiny", self.tiny("--fidelity", "analytic").stdout)
+
+    def test_quiet_prints_nothing(self):
+        result = self.tiny("--quiet", "--json", "out.json")
+        self.assert_done(result)
+        self.assertEqual(result.stdout, "")
+        self.assertIn("out.json", self.files())
+
+    def test_json_and_csv_agree_with_each_other(self):
+        for fidelity in ("analytic", "tile"):
+            self.assert_done(self.tiny("--fidelity", fidelity, "--json", "o.json", "--csv", "o.csv"))
+            report = json.loads((self.folder / "o.json").read_text())
+            with open(self.folder / "o.csv", newline="", encoding="utf-8") as file:
+                rows = list(csv.DictReader(file))
+            self.assertEqual(report["schema"], "report/1")
+            self.assertEqual(report["fidelity"], fidelity)
+            self.assertEqual([row["layer"] for row in rows], ["hidden", "last"])
+            for layer, row in zip(report["layers"], rows, strict=True):
+                self.assertEqual(layer["name"], row["layer"])
+                self.assertEqual(layer["latency_cycles"], int(row["latency_cycles"]))
+                self.assertEqual(sum(layer["cycles"].values()), layer["latency_cycles"])
+                self.assertAlmostEqual(sum(layer["energy_pj"].values()), float(row["energy_pj"]))
+            self.assertEqual(sum(layer["latency_cycles"] for layer in report["layers"]),
+                             report["total"]["latency_cycles"])
+            self.assertEqual(report["total"]["macs"], 32 * 16 + 16 * 10)
+
+    def test_the_same_input_gives_the_same_bytes(self):
+        contents = []
+        for _ in range(2):
+            self.assert_done(self.tiny("--json", "o.json", "--csv", "o.csv"))
+            contents.append([(self.folder / name).read_bytes() for name in ("o.json", "o.csv")])
+        self.assertEqual(contents[0], contents[1])
+
+    def test_the_accelerator_of_a_report_runs_again_with_the_same_result(self):
+        self.assert_done(self.tiny("--set", "engine.rows=4", "--json", "first.json"))
+        first = json.loads((self.folder / "first.json").read_text())
+        self.write("again.yaml", json.dumps(first["accelerator"]))
+        self.assert_done(self.run_program("run", "-a", "again.yaml", "-n", "net.yaml", "--json",
+                                          "again.json"))
+        again = json.loads((self.folder / "again.json").read_text())
+        self.assertEqual(first["total"], again["total"])
+
+    def test_trace_and_waveforms_appear_under_their_names(self):
+        self.assert_done(self.tiny("--trace", "t.json", "--vcd", "w"))
+        json.loads((self.folder / "t.json").read_text())
+        self.assertIn("$enddefinitions", (self.folder / "w.vcd").read_text())
+        self.assertEqual(self.files(),
+                         {"tiny.yaml", "energy.yaml", "net.yaml", "t.json", "w.vcd"})
+
+    def test_a_matrix_product_is_a_network(self):
+        result = self.run_program("run", "-a", "tiny.yaml", "-n", "gemm:8x16x32", "--json", "o.json")
+        self.assert_done(result)
+        report = json.loads((self.folder / "o.json").read_text())
+        self.assertEqual(report["total"]["macs"], 8 * 16 * 32)
+        self.assertEqual(report["batch"], 1)
+
+    def test_set_changes_the_accelerator_and_the_last_one_wins(self):
+        self.assert_done(self.tiny("--set", "engine.rows=2", "--set", "engine.rows=4", "--json",
+                                   "o.json"))
+        report = json.loads((self.folder / "o.json").read_text())
+        self.assertEqual(report["accelerator"]["engine"]["rows"], 4)
+
+    def test_the_batch_counts_in_frames_per_second(self):
+        self.assert_done(self.tiny("--batch", "4", "--json", "o.json"))
+        report = json.loads((self.folder / "o.json").read_text())
+        self.assertEqual(report["batch"], 4)
+        self.assertAlmostEqual(report["total"]["frames_per_s"] * report["total"]["latency_s"], 4)
+
+    def test_parameters_reach_the_network(self):
+        self.assert_done(self.tiny("--parameter", "width=64", "--json", "o.json"))
+        report = json.loads((self.folder / "o.json").read_text())
+        self.assertEqual(report["layers"][0]["macs"], 64 * 16)
+
+    def test_ideal_memory_is_never_slower_and_says_so(self):
+        self.assert_done(self.tiny("--json", "real.json"))
+        self.assert_done(self.tiny("--ideal-memory", "--json", "ideal.json"))
+        real, ideal = (json.loads((self.folder / name).read_text())
+                       for name in ("real.json", "ideal.json"))
+        self.assertLess(ideal["total"]["latency_cycles"], real["total"]["latency_cycles"])
+        self.assertIn("limits of DRAM and of buffer ports (ideal memory)", ideal["leaves_out"])
+
+    def test_a_file_that_was_there_is_replaced(self):
+        self.write("o.json", "old " * 100000)
+        self.assert_done(self.tiny("--json", "o.json"))
+        json.loads((self.folder / "o.json").read_text())
+
+
+class BadInputTest(ProgramTest):
+    def test_an_unknown_accelerator_lists_the_known_and_the_nearest(self):
+        self.ship()
+        self.assert_refused(
+            self.run_program("run", "-a", "tinny", "-n", "net"),
+            "--accelerator: error: 'tinny' is no file and no shipped accelerator; shipped: "
+            "'energy', 'rtl/small', 'tiny'; did you mean 'tiny'?",
+            "1 error; nothing was simulated.")
+
+    def test_an_unknown_network_lists_the_known_and_the_nearest(self):
+        self.ship()
+        self.assert_refused(
+            self.run_program("run", "-a", "tiny", "-n", "nett"),
+            "--network: error: 'nett' is no file, no shipped network and no product such as "
+            "'gemm:64x128x512'; shipped: 'net'; did you mean 'net'?",
+            "1 error; nothing was simulated.")
+
+    def test_accelerator_and_network_are_needed(self):
+        self.assert_refused(
+            self.run_program("run"),
+            "--accelerator: error: is missing; it names a file or a shipped accelerator",
+            "--network: error: is missing; it names a file, a shipped network or a product such as "
+            "'gemm:64x128x512'",
+            "2 errors; nothing was simulated.")
+
+    def test_a_missing_file(self):
+        self.ship()
+        self.assert_refused(
+            self.run_program("run", "-a", "tiny", "-n", "missing/net.yaml"),
+            "--network: error: 'missing/net.yaml' is no file, no shipped network and no product "
+            "such as 'gemm:64x128x512'; shipped: 'net'",
+            "1 error; nothing was simulated.")
+
+    def test_a_folder_is_no_file(self):
+        self.assert_refused(self.run_program("run", "-a", ".", "-n", "net.yaml"),
+                            "--accelerator: error: '.' is a folder",
+                            "1 error; nothing was simulated.")
+
+    def test_bad_overrides(self):
+        self.assert_refused(
+            self.tiny("--set", "engine.rows=0", "--set", "engine.cols=4", "--set", "nonsense"),
+            "--set engine.cols=4: error: engine: unknown key 'cols'",
+            "--set engine.rows=0: error: engine.rows: expected 1..1024, got 0",
+            "--set nonsense: error: expected KEY=VALUE such as 'engine.rows=8'",
+            "3 errors; nothing was simulated.")
+
+    def test_widths_out_of_range(self):
+        for bits, what, got in (("w0a4", "weights", 0), ("w17a4", "weights", 17),
+                                ("w4a17", "activations", 17)):
+            self.assert_refused(
+                self.tiny("--bits", bits),
+                f"--bits: error: expected {what} of 1..16 bit, got {got}",
+                "1 error; nothing was simulated.")
+
+    def test_widths_that_are_none(self):
+        self.ship()
+        self.assert_refused(
+            self.tiny("--bits", "foo"),
+            "--bits: error: 'foo' is no file, no shipped assignment and no widths such as 'w4a4'; "
+            "shipped: 'mixed'",
+            "1 error; nothing was simulated.")
+
+    def test_widths_that_the_engine_does_not_have(self):
+        result = self.tiny("--bits", "w16a4")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("layer 'hidden': ", result.stderr)
+        self.assertIn("layer 'last': ", result.stderr)
+        self.assertTrue(result.stderr.endswith("\n2 errors; nothing was simulated.\n"))
+
+    def test_an_unwritable_output_is_found_before_the_simulation(self):
+        self.write("locked", "a file, no folder")
+        self.assert_refused(
+            self.tiny("--json", "none/o.json", "--csv", ".", "--trace", "locked/t.json"),
+            "--csv: error: cannot write '.': Is a directory",
+            "--json: error: cannot write 'none/o.json': No such file or directory",
+            "--trace: error: cannot write 'locked/t.json': Not a directory",
+            "3 errors; nothing was simulated.")
+
+    def test_a_failed_run_leaves_old_files_alone(self):
+        self.write("o.json", "old")
+        self.assertEqual(self.tiny("--json", "o.json", "--bits", "w16a4").returncode, 2)
+        self.assertEqual((self.folder / "o.json").read_text(), "old")
+        self.assertEqual(self.files(), {"tiny.yaml", "energy.yaml", "net.yaml", "o.json"})
+
+    def test_two_outputs_in_one_file(self):
+        self.assert_refused(
+            self.tiny("--json", "o", "--csv", "./o"),
+            "--csv: error: './o' is written by another option already",
+            "1 error; nothing was simulated.")
+
+    def test_a_timeline_needs_a_simulation(self):
+        self.assert_refused(
+            self.tiny("--fidelity", "analytic", "--trace", "t.json", "--vcd", "w.vcd"),
+            "--trace: error: only a simulation has one; it needs the fidelity 'tile'",
+            "--vcd: error: only a simulation has one; it needs the fidelity 'tile'",
+            "2 errors; nothing was simulated.")
+
+    def test_an_unknown_fidelity(self):
+        self.assert_refused(
+            self.tiny("--fidelity", "tyle"),
+            "--fidelity: error: expected one of 'analytic', 'tile', got 'tyle'; did you mean "
+            "'tile'?",
+            "1 error; nothing was simulated.")
+
+    def test_bad_batch_and_parameters(self):
+        self.assert_refused(
+            self.tiny("--batch", "0"),
+            "--batch: error: expected 1..1000000, got '0'",
+            "1 error; nothing was simulated.")
+        self.assert_refused(
+            self.tiny("--parameter", "width", "--parameter", "width=many"),
+            "--parameter: error: expected a name and an integer such as 'sequence_length=256', "
+            "got 'width'",
+            "--parameter: error: expected a name and an integer such as 'sequence_length=256', "
+            "got 'width=many'",
+            "2 errors; nothing was simulated.")
+
+    def test_options_that_do_not_go_with_the_network(self):
+        self.assert_refused(
+            self.tiny("--ignore", "Dropout"),
+            "--network: error: only operators of an ONNX file can be ignored, and this is none",
+            "1 error; nothing was simulated.")
+        self.assert_refused(
+            self.run_program("run", "-a", "tiny.yaml", "-n", "gemm:1x2x3", "--batch", "2"),
+            "--network: error: a matrix product takes no batch, parameters or operators to ignore",
+            "1 error; nothing was simulated.")
+
+    def test_a_bad_matrix_product(self):
+        for product in ("gemm:", "gemm:1x2", "gemm:0x1x1", "gemm:1x2x3x4", "gemm:9999999999999999999x1x1"):
+            result = self.run_program("run", "-a", "tiny.yaml", "-n", product)
+            self.assertEqual(result.returncode, 2, product)
+            self.assertTrue(result.stderr.startswith("--network: error: "), result.stderr)
+
+    def test_mistakes_of_all_files_come_together(self):
+        self.write("bad.yaml", ACCELERATOR.replace("rows: 8", "rows: 0"))
+        self.write("energy.yaml", ENERGY.replace("45 nm", "45"))
+        result = self.run_program("run", "-a", "bad.yaml", "-n", "none", "--bits", "w0a0", "--json",
+                                  ".")
+        self.assertEqual(result.returncode, 2)
+        for place in ("--bits: error: ", "--json: error: ", "--network: error: ",
+                      "bad.yaml:8:3: error: engine.rows: expected 1..1024, got 0"):
+            self.assertIn(place, result.stderr)
+
+    def test_bad_command_lines(self):
+        self.assert_refused(
+            self.run_program("chek", "tiny.yaml"),
+            "widthwise: error: unknown command 'chek'; known: 'run', 'check', 'list'; did you mean "
+            "'check'?",
+            "1 error; nothing was simulated.")
+        for arguments in ([], ["run", "--nonsense"], ["check"], ["run", "-a"],
+                          ["run", "--json", "a", "--json", "b"], ["list", "a", "b"]):
+            result = self.run_program(*arguments)
+            self.assertEqual((result.returncode, result.stdout), (2, ""), arguments)
+            self.assertTrue(result.stderr.startswith("widthwise: error: "), result.stderr)
+
+    def test_help_and_version(self):
+        self.assertIn("run", self.run_program("--help").stdout)
+        self.assertIn("--accelerator", self.run_program("run", "--help").stdout)
+        self.assertRegex(self.run_program("--version").stdout, r"^widthwise \d+\.\d+\.\d+\n$")
+
+    def test_control_characters_do_not_reach_the_terminal(self):
+        result = self.run_program("run", "-a", "\x1b[2J\n", "-n", "net.yaml")
+        self.assertEqual(result.returncode, 2)
+        self.assertNotIn("\x1b", result.stderr)
+
+    def test_a_full_disk_leaves_nothing_and_is_reported(self):
+        if not os.path.exists("/dev/full"):
+            self.skipTest("no /dev/full")
+        result = self.tiny("--quiet", "--json", "/dev/full", "--csv", "o.csv")
+        self.assertEqual(result.returncode, 2)
+        self.assertEqual(result.stderr.splitlines(), [
+            "--json: error: cannot write '/dev/full': No space left on device",
+            "1 error; the files of this run are not complete."])
+        self.assertNotIn("o.csv", self.files())
+
+    def test_a_standard_output_that_is_full_is_reported(self):
+        if not os.path.exists("/dev/full"):
+            self.skipTest("no /dev/full")
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            result = subprocess.run([PROGRAM, "list"], stdout=full, stderr=subprocess.PIPE,
+                                    text=True, timeout=120, check=False)
+        self.assertEqual((result.returncode, result.stderr),
+                         (2, "widthwise: error: cannot write to standard output\n"))
+
+
+class ExperimentTest(ProgramTest):
+    def test_an_experiment_says_what_options_say(self):
+        self.write("e.yaml", EXPERIMENT)
+        self.assert_done(self.run_program("run", "e.yaml"))
+        report = json.loads((self.folder / "out.json").read_text())
+        self.assertEqual(report["assignment"], "w4a4")
+        self.assertEqual(report["fidelity"], "analytic")
+        self.assertEqual(report["accelerator"]["engine"]["rows"], 4)
+
+    def test_options_win(self):
+        self.write("e.yaml", EXPERIMENT)
+        self.assert_done(self.run_program("run", "e.yaml", "--bits", "w2a2", "--set",
+                                          "engine.rows=2", "--fidelity", "tile", "--json", "o.json"))
+        report = json.loads((self.folder / "o.json").read_text())
+        self.assertEqual(report["assignment"], "w2a2")
+        self.assertEqual(report["fidelity"], "tile")
+        self.assertEqual(report["accelerator"]["engine"]["rows"], 2)
+        self.assertNotIn("out.json", self.files())
+
+    def test_paths_start_from_the_experiment(self):
+        for name, text in {"tiny.yaml": ACCELERATOR, "energy.yaml": ENERGY, "net.yaml": NETWORK,
+                           "e.yaml": EXPERIMENT}.items():
+            self.write("elsewhere/" + name, text.replace("name: tiny", "name: elsewhere"))
+        self.assert_done(self.run_program("run", "elsewhere/e.yaml"))
+        report = json.loads((self.folder / "out.json").read_text())
+        self.assertEqual(report["accelerator"]["name"], "elsewhere")
+
+    def test_a_shipped_experiment(self):
+        self.ship()
+        self.write("data/configs/experiments/first.yaml",
+                   EXPERIMENT.replace("tiny.yaml", "tiny").replace("net.yaml", "net"))
+        self.assert_done(self.run_program("run", "first"))
+
+    def test_mistakes_name_their_places(self):
+        self.write("e.yaml", EXPERIMENT.replace("bits: w4a4", "bits: w0a4")
+                   .replace("network: net.yaml", "network: none")
+                   .replace("fidelity: analytic", "fidelity: exact"))
+        self.ship()
+        self.assert_refused(
+            self.run_program("run", "e.yaml"),
+            "e.yaml:3:1: error: network: 'none' is no file, no shipped network and no product such "
+            "as 'gemm:64x128x512'; shipped: 'net'",
+            "e.yaml:4:1: error: bits: expected weights of 1..16 bit, got 0",
+            "e.yaml:5:1: error: fidelity: expected one of 'analytic', 'tile', got 'exact'",
+            "3 errors; nothing was simulated.")
+
+    def test_unknown_keys(self):
+        self.write("e.yaml", EXPERIMENT.replace("bits:", "bit:"))
+        self.assert_refused(
+            self.run_program("run", "e.yaml"),
+            "e.yaml:4:1: error: unknown key 'bit'; did you mean 'bits'?",
+            "1 error; nothing was simulated.")
+
+    def test_a_missing_experiment(self):
+        self.ship()
+        self.assert_refused(
+            self.run_program("run", "none.yaml"),
+            "run: error: 'none.yaml' is no file and no shipped experiment; shipped: 'first'",
+            "1 error; nothing was simulated.")
+
+
+class CheckTest(ProgramTest):
+    def test_good_files_of_every_kind(self):
+        self.write("mixed.yaml", ASSIGNMENT)
+        self.write("e.yaml", EXPERIMENT)
+        result = self.run_program("check", "tiny.yaml", "energy.yaml", "net.yaml", "mixed.yaml",
+                                  "e.yaml")
+        self.assert_done(result)
+        self.assertEqual(result.stdout.splitlines(), [
+            "tiny.yaml: ok (accelerator/1)", "energy.yaml: ok (energy/1)",
+            "net.yaml: ok (network/1)", "mixed.yaml: ok (assignment/1)",
+            "e.yaml: ok (experiment/1)"])
+        self.assertNotIn("out.json", self.files())
+
+    def test_all_mistakes_of_all_files(self):
+        self.write("bad.yaml", ACCELERATOR.replace("rows: 8", "rows: 0").replace("lanes: 8",
+                                                                                "lane: 8"))
+        self.write("other.yaml", "schema: accelrator/1\n")
+        self.write("none.onnx", "this is no ONNX file")
+        result = self.run_program("check", "bad.yaml", "tiny.yaml", "other.yaml", "none.onnx",
+                                  "missing.yaml")
+        self.assertEqual(result.returncode, 2)
+        self.assertEqual(result.stdout, "tiny.yaml: ok (accelerator/1)\n")
+        lines = result.stderr.splitlines()
+        self.assertIn("bad.yaml:8:3: error: engine.rows: expected 1..1024, got 0", lines)
+        self.assertTrue(any(line.startswith("bad.yaml:18:19: error: post_processing: unknown key "
+                                            "'lane'; did you mean 'lanes'?") for line in lines))
+        self.assertTrue(any(line.startswith("other.yaml") and "unknown kind 'accelrator'" in line
+                            for line in lines))
+        self.assertTrue(any(line.startswith("none.onnx: error: ") for line in lines))
+        self.assertTrue(any(line.startswith("missing.yaml: error: ") for line in lines))
+        self.assertRegex(lines[-1], r"^\d+ errors in 4 of 5 files\.$")
+
+    def test_an_accelerator_is_checked_with_its_energy_table(self):
+        self.write("energy.yaml", ENERGY.replace("node: 45 nm", "node: 45 mm"))
+        result = self.run_program("check", "tiny.yaml")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("energy.yaml:3:1: error: node: ", result.stderr)
+
+
+class ListTest(ProgramTest):
+    def test_everything_that_ships_is_listed(self):
+        self.ship()
+        (self.folder / "data/configs/accelerators/energy.yaml").unlink()
+        result = self.run_program("list")
+        self.assert_done(result)
+        self.assertEqual(result.stdout, """\
+accelerators  description
+rtl/small     8 x 8 array of 8-bit PEs
+tiny          8 x 8 array of 8-bit PEs
+
+networks  description
+net       2 layers, 672 MACs, 672 weights
+
+assignments  description
+mixed        w4a4 and 1 rule
+
+energy  description
+round
+
+experiments  description
+first
+""")
+
+    def test_one_kind(self):
+        self.ship()
+        result = self.run_program("list", "networks")
+        self.assert_done(result)
+        self.assertEqual(result.stdout,
+                         "networks  description\nnet       2 layers, 672 MACs, 672 weights\n")
+
+    def test_an_unknown_kind(self):
+        self.assert_refused(
+            self.run_program("list", "network"),
+            "list: error: expected one of 'accelerators', 'networks', 'assignments', 'energy', "
+            "'experiments', got 'network'; did you mean 'networks'?",
+            "1 error; nothing was simulated.")
+
+    def test_a_data_folder_that_is_none(self):
+        self.environment["WIDTHWISE_DATA"] = "/none"
+        self.assert_refused(self.run_program("list"),
+                            "WIDTHWISE_DATA: error: expected a folder, got '/none'",
+                            "1 error; nothing was simulated.")
+
+    def test_what_is_listed_can_be_named(self):
+        self.ship()
+        for name in ("tiny", "rtl/small", "tiny.yaml"):
+            self.assert_done(self.run_program("run", "-a", name, "-n", "net", "--bits", "mixed",
+                                              "--fidelity", "analytic"))
+
+
+class ShippedTest(unittest.TestCase):
+    def test_all_shipped_files_read(self):
+        """Without WIDTHWISE_DATA the program finds the data that it was built with."""
+        environment = {key: value for key, value in os.environ.items() if key != "WIDTHWISE_DATA"}
+        result = subprocess.run([PROGRAM, "list"], env=environment, capture_output=True, text=True,
+                                timeout=300, check=False)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertNotIn("does not read", result.stdout)
+        self.assertIn("\nresnet18 ", result.stdout)
+        self.assertTrue(all(len(line) <= 100 for line in result.stdout.splitlines()))
+
+
+if __name__ == "__main__":
+    PROGRAM = os.path.abspath(sys.argv.pop(1))
+    unittest.main()
