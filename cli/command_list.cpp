@@ -69,7 +69,7 @@ std::string section(const ShippedFolder& folder) {
     rows.push_back({printable(file.name), description(folder.kind, file.path)});
   }
   if (rows.empty()) {
-    return std::string(folder.name) + ": none\n";
+    return fmt::format("{}: none\n", folder.name);
   }
   return table_text({{std::string(folder.name), Align::left, 20}, {"description", Align::left, 20}},
                     rows, kReportColumns);
@@ -83,13 +83,14 @@ int list_command(const std::string& kind) {
   for (const ShippedFolder& folder : shipped_folders()) {
     kinds.emplace_back(folder.name);
     if (kind.empty() || kind == folder.name) {
-      text += (text.empty() ? "" : "\n") + section(folder);
+      text += text.empty() ? "" : "\n";
+      text += section(folder);
     }
   }
   if (text.empty()) {
-    throw InputError(
-        {"list"}, "",
-        "expected one of " + quoted_list(kinds) + ", got '" + kind + "'" + suggestion(kind, kinds));
+    throw InputError({"list"}, "",
+                     fmt::format("expected one of {}, got '{}'{}", quoted_list(kinds), kind,
+                                 suggestion(kind, kinds)));
   }
   std::cout << text << std::flush;
   return kDone;

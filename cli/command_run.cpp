@@ -253,7 +253,7 @@ class Outputs {
             .string();
     if (file && file->path() != file->target() && !targets_.insert(target).second) {
       problems.error(given->place, given->key,
-                     "'" + given->text + "' is written by another option already");
+                     fmt::format("'{}' is written by another option already", given->text));
     }
     return file;
   }

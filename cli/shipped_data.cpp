@@ -6,6 +6,8 @@
 #include <system_error>
 #include <tuple>
 
+#include <fmt/format.h>
+
 #include "models/base/text.hpp"
 
 namespace widthwise {
@@ -108,7 +110,7 @@ std::vector<ShippedFile> shipped_files(Shipped kind) {
 std::string find_file(Shipped kind, const Given& given, std::string_view also) {
   std::error_code ignored;
   if (is_folder(given.text)) {
-    throw InputError(given.place, given.key, "'" + given.text + "' is a folder");
+    throw InputError(given.place, given.key, fmt::format("'{}' is a folder", given.text));
   }
   if (fs::exists(given.text, ignored)) {
     return given.text;
@@ -122,16 +124,15 @@ std::string find_file(Shipped kind, const Given& given, std::string_view also) {
     return found->path;
   }
 
-  const std::string noun(folder_of(kind).noun);
+  const std::string_view noun = folder_of(kind).noun;
   std::vector<std::string> names = names_of(files);
   names.erase(std::unique(names.begin(), names.end()), names.end());
-  std::string message =
-      "'" + given.text + "' is no file" + (also.empty() ? " and" : ",") + " no shipped " + noun;
-  if (!also.empty()) {
-    message += " and " + std::string(also);
-  }
-  message += names.empty() ? "; no " + noun + " is shipped with this program"
-                           : "; shipped: " + quoted_list(names) + suggestion(given.text, names);
+  std::string message = fmt::format("'{}' is no file", given.text);
+  message += also.empty() ? fmt::format(" and no shipped {}", noun)
+                          : fmt::format(", no shipped {} and {}", noun, also);
+  message += names.empty() ? fmt::format("; no {} is shipped with this program", noun)
+                           : fmt::format("; shipped: {}{}", quoted_list(names),
+                                         suggestion(given.text, names));
   throw InputError(given.place, given.key, message);
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -69,7 +70,8 @@ StagedFile::StagedFile(std::string target, SourcePlace place, std::string key)
     real = fs::weakly_canonical(target_, ignored);
   }
   const std::string extension = real.extension().string();
-  path_ = (real.parent_path() / ("." + real.filename().string() + ".XXXXXX" + extension)).string();
+  path_ = (real.parent_path() / (fmt::format(".{}.XXXXXX{}", real.filename().string(), extension)))
+              .string();
   const Descriptor file(::mkstemps(path_.data(), static_cast<int>(extension.size())));
   if (file.get() < 0) {
     fail("cannot write", errno);
@@ -139,8 +141,9 @@ void StagedFile::commit() {
 }
 
 void StagedFile::fail(const std::string& what, int error) const {
-  throw InputError(place_, key_,
-                   what + " '" + target_ + "': " + std::generic_category().message(error));
+  throw InputError(
+      place_, key_,
+      fmt::format("{} '{}': {}", what, target_, std::generic_category().message(error)));
 }
 
 }  // namespace widthwise
