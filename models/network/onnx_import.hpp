@@ -20,6 +20,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -32,8 +33,9 @@ struct OnnxOptions {
   /// Operator types ("TopK") or node names to pass through where they are not modelled.
   std::vector<std::string> ignore;
 
-  /// Stands for a first dimension of an input that the file leaves open.
-  std::int64_t batch = 1;
+  /// Stands for a first dimension of an input that the file leaves open; 1 if not given. A file
+  /// that fixes another one is refused.
+  std::optional<std::int64_t> batch;
 };
 
 /// Throws InputError, all unknown operators and contradictions of the file at once.
