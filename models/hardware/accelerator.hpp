@@ -164,6 +164,7 @@ struct Accelerator {
   std::string reproduces;               // the published machine
   std::vector<std::string> leaves_out;  // what of it is not modelled
   Hertz clock{0};
+  std::string source;                   // the file as found, for messages
   std::string energy_table;             // path of the energy file as found
   Engine engine;
   Memory memory;

@@ -1,0 +1,932 @@
+#include "models/cost/layer_model.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "models/base/error.hpp"
+
+namespace widthwise {
+
+namespace {
+
+constexpr double kUnlimited = 1e300;
+
+EngineWork engine_work(const ComputeShape& shape, std::int64_t pack, bool im2col,
+                       BitWidth stored_input) {
+  EngineWork work;
+  work.m = shape.m();
+  work.n = shape.n() * pack;
+  work.channels = shape.in_channels * pack;
+  work.kernel = shape.kernel_h * shape.kernel_w;
+  work.pack = pack;
+  work.im2col = im2col;
+  work.stored_input = stored_input;
+  return work;
+}
+
+EnginePorts engine_ports(const Accelerator& accelerator) {
+  if (accelerator.ideal_memory) return {};
+  return {accelerator.memory.input_buffer.read_port, accelerator.memory.weight_buffer.read_port};
+}
+
+double tile_capacity(const Buffer& buffer) {
+  return static_cast<double>(to_bits(buffer.capacity).count()) / (buffer.double_buffered ? 2 : 1);
+}
+
+/// Least tile size for each distinct number of tiles of `extent`, in multiples of `step` (the whole
+/// extent always among them), descending.
+void distinct_tiles(std::int64_t extent, std::int64_t step, std::vector<std::int64_t>& tiles) {
+  tiles.clear();
+  const std::int64_t units = ceil_div(extent, step);
+  std::int64_t before = 0;
+  for (std::int64_t count = 1; count <= units;) {
+    const std::int64_t tile = ceil_div(units, count);
+    if (tile != before) tiles.push_back(std::min(extent, tile * step));
+    before = tile;
+    if (tile == 1) break;
+    count = ceil_div(units, tile - 1);  // the least count with smaller tiles
+  }
+}
+
+}  // namespace
+
+Bytes burst_bytes(double bits, const Dram& dram) {
+  const double bytes = std::ceil(bits / 8);
+  const auto burst = static_cast<double>(dram.burst.count());
+  return Bytes(static_cast<std::int64_t>(std::ceil(bytes / burst) * burst));
+}
+
+LayerModel::LayerModel(const LayerSetting& setting, const WidthMode& mode,
+                       const Accelerator& accelerator)
+    : setting_(setting),
+      shape_(*setting.layer->compute),
+      mode_(mode),
+      accelerator_(&accelerator),
+      im2col_(unrolls_kernel(accelerator.engine, shape_, setting.reads_network_input)),
+      expanded_input_(im2col_ && accelerator.engine.reduction == Reduction::automatic),
+      pack_(groups_per_pack(accelerator.engine, mode, shape_, im2col_)),
+      timing_(accelerator.engine, mode, engine_work(shape_, pack_, im2col_, setting.stored_input),
+              engine_ports(accelerator)),
+      kernel_(shape_.kernel_h * shape_.kernel_w) {
+  const Memory& memory = accelerator.memory;
+  output_bits_ = memory.output_bits.value_or(setting.stored_output);
+  if (setting.layer->biases > 0) {
+    bias_bits_ = 32.0 * static_cast<double>(setting.layer->biases) /
+                 static_cast<double>(shape_.groups * shape_.n());
+  }
+  if (accelerator.ideal_memory) {
+    input_capacity_ = weight_capacity_ = output_capacity_ = kUnlimited;
+    return;
+  }
+  input_capacity_ = tile_capacity(memory.input_buffer);
+  weight_capacity_ = tile_capacity(memory.weight_buffer);
+  output_capacity_ = tile_capacity(memory.output_buffer);
+  dram_cycles_per_bit_ = 1.0 / memory.dram.bandwidth;
+  if (memory.scratchpad) scratchpad_cycles_per_bit_ = 1.0 / memory.scratchpad->bandwidth;
+  if (memory.input_buffer.write_port) input_port_cycles_per_bit_ = 1.0 / *memory.input_buffer.write_port;
+  if (memory.weight_buffer.write_port) {
+    weight_port_cycles_per_bit_ = 1.0 / *memory.weight_buffer.write_port;
+  }
+  post_cycles_per_output_ = 1.0 / accelerator.post_processing.lanes;
+}
+
+Home LayerModel::home(Stream stream) const {
+  switch (stream) {
+    case Stream::input: return setting_.input_home;
+    case Stream::weight:
+      return shape_.second_operand_is_activation ? setting_.second_home : Home::dram;
+    case Stream::sums_in:
+    case Stream::sums_out: return Home::dram;
+    case Stream::output: return setting_.output_home;
+  }
+  return Home::dram;
+}
+
+Tile LayerModel::whole_layer() const {
+  return {.batch = shape_.batch,
+          .out_h = shape_.out_h,
+          .out_w = shape_.out_w,
+          .out_channels = shape_.out_channels,
+          .in_channels = shape_.in_channels,
+          .groups = shape_.groups,
+          .order = LoopOrder::mnk};
+}
+
+LayerModel::Axes LayerModel::axes(const Tile& tile) const {
+  return {.groups = {shape_.groups, tile.groups},
+          .batch = {shape_.batch, tile.batch},
+          .rows = {shape_.out_h, tile.out_h},
+          .columns = {shape_.out_w, tile.out_w},
+          .n = {shape_.out_channels, tile.out_channels},
+          .k = {shape_.in_channels, tile.in_channels}};
+}
+
+std::int64_t LayerModel::fetched(std::int64_t first_output, std::int64_t outputs, std::int64_t stride,
+                                 std::int64_t kernel, std::int64_t dilation, std::int64_t pad,
+                                 std::int64_t extent) const {
+  const std::int64_t span = (outputs - 1) * stride + (kernel - 1) * dilation + 1;
+  if (accelerator_->memory.fetch_padding) return span;
+  const std::int64_t begin = first_output * stride - pad;
+  // Where the stride exceeds the kernel the skipped elements are counted as fetched with the row.
+  return std::max<std::int64_t>(0, std::min(begin + span, extent) - std::max<std::int64_t>(begin, 0));
+}
+
+LayerModel::Fetch LayerModel::fetch_rows(std::int64_t tile) const {
+  Fetch fetch{.tile = tile, .count = ceil_div(shape_.out_h, tile)};
+  for (std::int64_t i = 0; i < fetch.count; ++i) {
+    const std::int64_t rows =
+        fetched(i * tile, std::min(tile, shape_.out_h - i * tile), shape_.stride_h, shape_.kernel_h,
+                shape_.dilation_h, shape_.pad_top, shape_.in_h);
+    if (i == 0) fetch.first = rows;
+    fetch.sum += rows;
+    fetch.greatest = std::max(fetch.greatest, rows);
+    fetch.last = rows;
+  }
+  return fetch;
+}
+
+LayerModel::Fetch LayerModel::fetch_columns(std::int64_t tile) const {
+  Fetch fetch{.tile = tile, .count = ceil_div(shape_.out_w, tile)};
+  for (std::int64_t i = 0; i < fetch.count; ++i) {
+    const std::int64_t columns =
+        fetched(i * tile, std::min(tile, shape_.out_w - i * tile), shape_.stride_w, shape_.kernel_w,
+                shape_.dilation_w, shape_.pad_left, shape_.in_w);
+    if (i == 0) fetch.first = columns;
+    fetch.sum += columns;
+    fetch.greatest = std::max(fetch.greatest, columns);
+    fetch.last = columns;
+  }
+  return fetch;
+}
+
+LayerModel::MTiling LayerModel::m_tiling(std::int64_t batch, const Fetch& rows,
+                                         const Fetch& columns) const {
+  MTiling tiling;
+  const TileAxis b{shape_.batch, batch};
+  const TileAxis h{shape_.out_h, rows.tile};
+  const TileAxis w{shape_.out_w, columns.tile};
+  tiling.batch = batch;
+  tiling.out_h = rows.tile;
+  tiling.out_w = columns.tile;
+  tiling.tiles = b.count() * rows.count * columns.count;
+  tiling.first_m = tiling.greatest_m = batch * rows.tile * columns.tile;
+  tiling.last_m = b.last() * h.last() * w.last();
+  // Full and edge tiles of each of the three axes.
+  struct Part {
+    std::int64_t size, times;
+  };
+  const auto parts = [](const TileAxis& axis) {
+    const std::int64_t last = axis.last();
+    const bool even = last == axis.tile;
+    return std::array<Part, 2>{
+        {{axis.tile, axis.count() - (even ? 0 : 1)}, {last, even ? 0 : 1}}};
+  };
+  for (const Part& pb : parts(b)) {
+    if (pb.times == 0) continue;
+    for (const Part& ph : parts(h)) {
+      if (ph.times == 0) continue;
+      for (const Part& pw : parts(w)) {
+        if (pw.times == 0) continue;
+        tiling.sums.add(timing_.m_sums(pb.size * ph.size * pw.size), pb.times * ph.times * pw.times);
+      }
+    }
+  }
+  if (expanded_input_) {
+    tiling.input_elements = static_cast<double>(shape_.m() * kernel_);
+    tiling.first_elements = tiling.greatest_elements =
+        static_cast<double>(tiling.greatest_m * kernel_);
+    tiling.last_elements = static_cast<double>(tiling.last_m * kernel_);
+  } else {
+    tiling.input_elements = static_cast<double>(shape_.batch) * static_cast<double>(rows.sum) *
+                            static_cast<double>(columns.sum);
+    tiling.first_elements = static_cast<double>(batch * rows.first * columns.first);
+    tiling.greatest_elements = static_cast<double>(batch * rows.greatest * columns.greatest);
+    tiling.last_elements = static_cast<double>(b.last() * rows.last * columns.last);
+  }
+  return tiling;
+}
+
+LayerModel::NTiling LayerModel::n_tiling(std::int64_t tile) const {
+  NTiling tiling;
+  const TileAxis axis{shape_.out_channels * pack_, tile * pack_};
+  tiling.tile = tile;
+  tiling.tiles = axis.count();
+  tiling.last = axis.last() / pack_;
+  tiling.sums.add(timing_.n_sums(axis.tile), axis.count() - 1);
+  tiling.sums.add(timing_.n_sums(axis.last()), 1);
+  return tiling;
+}
+
+LayerModel::KTiling LayerModel::k_tiling(std::int64_t tile) const {
+  KTiling tiling;
+  const TileAxis axis{shape_.in_channels * pack_, tile * pack_};
+  tiling.tile = tile;
+  tiling.tiles = axis.count();
+  tiling.last = axis.last() / pack_;
+  tiling.sums.add(timing_.k_sums(axis.tile), axis.count() - 1);
+  tiling.sums.add(timing_.k_sums(axis.last()), 1);
+  return tiling;
+}
+
+/// Operands that one row of K holds in the buffer, over all packs of `groups` groups.
+double LayerModel::row_words(std::int64_t channels, std::int64_t groups) const {
+  const std::int64_t lanes = timing_.lanes_along_k();
+  const auto row = [&](std::int64_t in_pack) {
+    return im2col_ ? round_up(channels * in_pack * kernel_, lanes)
+                   : round_up(channels * in_pack, lanes) * kernel_;
+  };
+  const std::int64_t rest = groups % pack_;
+  return static_cast<double>((groups / pack_) * row(pack_) + (rest > 0 ? row(rest) : 0));
+}
+
+double LayerModel::input_buffer_bits(double elements, double positions, std::int64_t channels,
+                                     std::int64_t groups) const {
+  if (accelerator_->memory.input_layout == InputLayout::im2col) {
+    return positions * row_words(channels, groups) * setting_.stored_input;
+  }
+  return elements * static_cast<double>(channels * groups * setting_.stored_input);
+}
+
+double LayerModel::weight_buffer_bits(std::int64_t n, std::int64_t channels, std::int64_t groups) const {
+  if (accelerator_->memory.input_layout == InputLayout::im2col) {
+    // One padded row of K for every output channel of the group that it belongs to.
+    const std::int64_t packs = ceil_div(groups, pack_);
+    return static_cast<double>(n * groups) * row_words(channels, groups) / static_cast<double>(packs) *
+           setting_.stored_weight;
+  }
+  return static_cast<double>(n * channels * kernel_ * groups * setting_.stored_weight);
+}
+
+bool LayerModel::input_fits(const MTiling& m, std::int64_t channels, std::int64_t groups) const {
+  return input_buffer_bits(m.greatest_elements, static_cast<double>(m.greatest_m), channels, groups) <=
+         input_capacity_;
+}
+
+bool LayerModel::weight_fits(std::int64_t n, std::int64_t channels, std::int64_t groups) const {
+  return weight_buffer_bits(n, channels, groups) <= weight_capacity_;
+}
+
+bool LayerModel::output_fits(std::int64_t m, std::int64_t n, std::int64_t groups) const {
+  return static_cast<double>(m * n * groups) * accelerator_->engine.accumulator_bits <=
+         output_capacity_;
+}
+
+bool LayerModel::fits(const Tile& tile) const {
+  const auto m = m_tiling(tile.batch, fetch_rows(tile.out_h), fetch_columns(tile.out_w));
+  return input_fits(m, tile.in_channels, tile.groups) &&
+         weight_fits(tile.out_channels, tile.in_channels, tile.groups) &&
+         output_fits(m.greatest_m, tile.out_channels, tile.groups);
+}
+
+bool LayerModel::weights_stay(const Tile& tile) const {
+  return tile.out_channels >= shape_.out_channels && tile.in_channels >= shape_.in_channels &&
+         tile.groups >= shape_.groups && !shape_.second_operand_is_activation;
+}
+
+/// Array cycles of all groups of one repeat, before the credit of the last tile.
+double LayerModel::pack_cycles(const MTiling& m, const NTiling& n, const KTiling& k) const {
+  const std::int64_t full = shape_.groups / pack_;
+  const std::int64_t rest = shape_.groups % pack_;
+  auto cycles = static_cast<double>(full) *
+                static_cast<double>(timing_.total_cycles(m.sums, n.sums, k.sums));
+  if (rest > 0) {
+    cycles += static_cast<double>(
+        timing_.total_cycles(m.sums, timing_.n_sums(shape_.out_channels * rest),
+                             timing_.k_sums(shape_.in_channels * rest)));
+  }
+  return cycles;
+}
+
+ClosedForm LayerModel::closed(const MTiling& m, const NTiling& n, const KTiling& k,
+                              std::int64_t tile_groups, LoopOrder order, double engine_cycles) const {
+  const LoopPositions at = loop_positions(order);
+  const Memory& memory = accelerator_->memory;
+  const bool many_m = m.tiles > 1;
+  const bool many_n = n.tiles > 1;
+  const bool many_k = k.tiles > 1;
+  const bool input_again = (many_m && at.m > at.n) || (many_k && at.k > at.n);
+  const bool weight_again = (many_n && at.n > at.m) || (many_k && at.k > at.m);
+  const bool spills = many_k && ((many_m && at.m > at.k) || (many_n && at.n > at.k));
+  const auto groups = static_cast<double>(shape_.groups);
+  const auto last_groups =
+      static_cast<double>(TileAxis{shape_.groups, tile_groups}.last());
+  const auto first_groups = static_cast<double>(tile_groups);
+  const double input_times = input_again ? static_cast<double>(n.tiles) : 1.0;
+  const double weight_times = weight_again ? static_cast<double>(m.tiles) : 1.0;
+  const auto channels = static_cast<double>(shape_.in_channels);
+  const double outputs = static_cast<double>(shape_.m()) * static_cast<double>(shape_.n()) * groups;
+  const auto sum_bits = static_cast<double>(accelerator_->engine.accumulator_bits);
+  const double initial_bits = memory.read_initial_sums ? memory.output_bits.value_or(
+                                                             accelerator_->engine.accumulator_bits)
+                                                       : 0.0;
+  const auto repeats = static_cast<double>(shape_.repeat);
+
+  ClosedForm form;
+  form.engine_cycles = engine_cycles * repeats;
+  auto& bits = form.stream_bits;
+  const double input_once = m.input_elements * channels * groups * setting_.stored_input * input_times;
+  const double weight_once =
+      (static_cast<double>(shape_.n()) * channels * static_cast<double>(kernel_) * setting_.stored_weight +
+       static_cast<double>(shape_.n()) * bias_bits_) *
+      groups * weight_times;
+  const double spilled = spills ? static_cast<double>(k.tiles - 1) * outputs * sum_bits : 0.0;
+  const bool weights_stay = shape_.repeat > 1 && n.tiles == 1 && k.tiles == 1 &&
+                            tile_groups >= shape_.groups && !shape_.second_operand_is_activation;
+  form.weights_stay = weights_stay;
+  const double weight_repeats = weights_stay ? 1.0 : repeats;
+  bits[static_cast<int>(Stream::input)] = input_once * repeats;
+  bits[static_cast<int>(Stream::weight)] = weight_once * weight_repeats;
+  bits[static_cast<int>(Stream::sums_in)] = (spilled + outputs * initial_bits) * repeats;
+  bits[static_cast<int>(Stream::sums_out)] = spilled * repeats;
+  bits[static_cast<int>(Stream::output)] = outputs * output_bits_ * repeats;
+  if (memory.input_layout == InputLayout::im2col) {
+    double words = 0;
+    for (const auto& [size, times] :
+         {std::pair{k.tile, k.tiles - 1}, std::pair{k.last, std::int64_t{1}}}) {
+      words += static_cast<double>(times) * row_words(size, shape_.groups);
+    }
+    form.input_buffer_bits =
+        static_cast<double>(shape_.m()) * words * setting_.stored_input * input_times * repeats;
+    const auto packs = static_cast<double>(ceil_div(shape_.groups, pack_));
+    form.weight_buffer_bits = static_cast<double>(shape_.n()) * groups * words / packs *
+                              setting_.stored_weight * weight_times * weight_repeats;
+  } else {
+    form.input_buffer_bits = input_once * repeats;
+    form.weight_buffer_bits =
+        weight_once * weight_repeats -
+        static_cast<double>(shape_.n()) * bias_bits_ * groups * weight_times * weight_repeats;
+  }
+
+  // Times on each resource.
+  const double latency_dram = accelerator_->ideal_memory ? 0.0 : static_cast<double>(memory.dram.latency.count());
+  const double latency_pad = accelerator_->ideal_memory || !memory.scratchpad
+                                 ? 0.0
+                                 : static_cast<double>(memory.scratchpad->latency.count());
+  double loads[2] = {0, 0};   // cycles of each home, one repeat
+  double stores[2] = {0, 0};
+  const auto cost_of = [&](Home home) {
+    return home == Home::dram ? dram_cycles_per_bit_ : scratchpad_cycles_per_bit_;
+  };
+  const auto index_of = [](Home home) { return home == Home::dram ? 0 : 1; };
+  const Home input_home = home(Stream::input);
+  const Home weight_home = home(Stream::weight);
+  const Home output_home = home(Stream::output);
+  // With weights that stay the first repeat loads them: its lead-in is longer, the rest's shorter.
+  const double weight_of_repeat = weights_stay ? 0.0 : weight_once;
+  loads[index_of(input_home)] += input_once * cost_of(input_home);
+  loads[index_of(weight_home)] += weight_of_repeat * cost_of(weight_home);
+  loads[0] += (spilled + outputs * initial_bits) * dram_cycles_per_bit_;
+  stores[0] += spilled * dram_cycles_per_bit_;
+  stores[index_of(output_home)] += outputs * output_bits_ * cost_of(output_home);
+
+  const double first_input = m.first_elements * static_cast<double>(k.tile) * first_groups *
+                             setting_.stored_input;
+  const double first_weight =
+      static_cast<double>(n.tile) * first_groups *
+      (static_cast<double>(k.tile * kernel_ * setting_.stored_weight) + bias_bits_);
+  const double first_sums =
+      static_cast<double>(m.first_m * n.tile) * first_groups * initial_bits;
+  double lead[2] = {0, 0};
+  lead[index_of(input_home)] += first_input * cost_of(input_home);
+  const double lead_weight = first_weight * cost_of(weight_home);
+  lead[0] += first_sums * dram_cycles_per_bit_;
+  const auto lead_in = [&](bool with_weight) {
+    double time[2] = {lead[0], lead[1]};
+    if (with_weight) time[index_of(weight_home)] += lead_weight;
+    double at_least = 0;
+    if (time[0] > 0) at_least = std::max(at_least, latency_dram + time[0]);
+    if (time[1] > 0) at_least = std::max(at_least, latency_pad + time[1]);
+    return at_least;
+  };
+  const double lead_first = lead_in(true);
+  const double lead_rest = weights_stay ? lead_in(false) : lead_first;
+
+  const auto last_m = static_cast<double>(m.last_m);
+  const auto last_n = static_cast<double>(n.last);
+  const double last_outputs = last_m * last_n * last_groups;
+  const double last_store = last_outputs * output_bits_ * cost_of(output_home);
+  form.lead_out = last_store;
+  const double post_latency =
+      accelerator_->ideal_memory ? 0.0 : static_cast<double>(accelerator_->post_processing.latency.count());
+  const double post_total = outputs * post_cycles_per_output_;
+  const double post_last = last_outputs * post_cycles_per_output_ + post_latency;
+  form.post_exposed = post_last;
+
+  const auto start = static_cast<double>(timing_.start_cycles());
+  const auto finish = static_cast<double>(timing_.finish_cycles());
+  // Cycles of the last step: its tile in every pack.
+  double last_step = engine_cycles;
+  const bool one_step = m.tiles == 1 && n.tiles == 1 && k.tiles == 1 && tile_groups >= shape_.groups;
+  if (!one_step) {
+    const auto last_packs_groups = static_cast<std::int64_t>(last_groups);
+    const MSums ms = timing_.m_sums(m.last_m);
+    const std::int64_t full = last_packs_groups / pack_;
+    const std::int64_t rest = last_packs_groups % pack_;
+    std::int64_t cycles = 0;
+    if (full > 0) {
+      cycles += full * timing_.total_cycles(ms, timing_.n_sums(n.last * pack_), timing_.k_sums(k.last * pack_));
+    }
+    if (rest > 0) {
+      cycles += timing_.total_cycles(ms, timing_.n_sums(n.last * rest), timing_.k_sums(k.last * rest));
+    }
+    const std::int64_t last_pack = rest > 0 ? rest : pack_;
+    last_step = static_cast<double>(
+        cycles - timing_.last_tile_credit(m.last_m, n.last * last_pack, k.last * last_pack));
+  }
+  const double after_last_load = last_step + finish + post_last;
+
+  const auto bound = [&](double lead_time, double extra_dram) {
+    // The array works without a pause once the first operands are there.
+    double latency = lead_time + start + engine_cycles + finish + post_last + last_store;
+    // Post-processing works without a pause from the first complete output on.
+    latency = std::max(latency, lead_time + start + post_total + post_latency + last_store);
+    // A memory channel works without a pause; the store of the output tile before the last may still
+    // fill the time that the last step takes.
+    for (int home = 0; home < 2; ++home) {
+      const double load = loads[home] + (home == 0 ? extra_dram : 0.0);
+      if (load + stores[home] <= 0) continue;
+      const double access = home == 0 ? latency_dram : latency_pad;
+      const bool stores_here = index_of(output_home) == home;
+      const double own_last = stores_here ? last_store : 0.0;
+      const double pending = stores_here
+                                 ? std::min(stores[home] - own_last,
+                                            static_cast<double>(m.greatest_m * n.tile) * first_groups *
+                                                output_bits_ * cost_of(output_home))
+                                 : 0.0;
+      if (load > 0) {
+        latency = std::max(latency, access + load + stores[home] - own_last - pending +
+                                        std::max(after_last_load, pending) + last_store);
+      } else {
+        latency = std::max(latency, stores[home]);
+      }
+    }
+    return latency;
+  };
+  const double first = bound(lead_first, weights_stay ? weight_once * cost_of(weight_home) : 0.0);
+  const double rest = repeats > 1 ? bound(lead_rest, 0.0) : 0.0;
+  const double input_port = form.input_buffer_bits * input_port_cycles_per_bit_;
+  const double weight_port = form.weight_buffer_bits * weight_port_cycles_per_bit_;
+  form.latency = first + rest * (repeats - 1);
+  const double tail = (after_last_load + last_store) * repeats;
+  form.latency = std::max({form.latency, input_port + tail, weight_port + tail});
+  // A buffer without a second half is filled and used in turns.
+  if (!accelerator_->ideal_memory) {
+    double in_turns = 0;
+    if (!memory.input_buffer.double_buffered) {
+      in_turns += std::max(bits[0] * cost_of(input_home), input_port);
+    }
+    if (!memory.weight_buffer.double_buffered) {
+      in_turns += std::max(bits[1] * cost_of(weight_home), weight_port);
+    }
+    if (!memory.output_buffer.double_buffered) {
+      in_turns += post_total * repeats + (stores[index_of(output_home)]) * repeats;
+    }
+    form.latency = std::max(form.latency, in_turns + form.engine_cycles);
+  }
+  form.lead_in = lead_first + lead_rest * (repeats - 1);
+  form.lead_out *= repeats;
+  form.post_exposed *= repeats;
+  const double lead_bits = first_input + first_weight + first_sums;
+  form.lead_input_share = lead_bits > 0 ? (first_input + first_sums) / lead_bits : 0.0;
+  form.dram_time = (loads[0] + stores[0]) * repeats + (weights_stay ? weight_once * cost_of(weight_home) : 0.0);
+  form.scratchpad_time = (loads[1] + stores[1]) * repeats;
+  form.input_port_time = input_port;
+  form.weight_port_time = weight_port;
+  form.post_time = post_total * repeats;
+  return form;
+}
+
+ClosedForm LayerModel::closed_form(const Tile& tile) const {
+  const auto m = m_tiling(tile.batch, fetch_rows(tile.out_h), fetch_columns(tile.out_w));
+  const auto n = n_tiling(tile.out_channels);
+  const auto k = k_tiling(tile.in_channels);
+  const double cycles = pack_cycles(m, n, k) - static_cast<double>(last_credit(tile));
+  return closed(m, n, k, tile.groups, tile.order, cycles);
+}
+
+std::int64_t LayerModel::last_credit(const Tile& tile) const {
+  const Axes a = axes(tile);
+  const std::int64_t rest = shape_.groups % pack_;
+  const std::int64_t last_pack = rest > 0 ? rest : pack_;
+  return timing_.last_tile_credit(a.batch.last() * a.rows.last() * a.columns.last(),
+                                  a.n.last() * last_pack, a.k.last() * last_pack);
+}
+
+namespace {
+
+EngineCycles& add(EngineCycles& sum, const EngineCycles& more, std::int64_t times) {
+  sum.busy += times * more.busy;
+  sum.wait_input += times * more.wait_input;
+  sum.wait_weight += times * more.wait_weight;
+  sum.fill += times * more.fill;
+  sum.drain += times * more.drain;
+  return sum;
+}
+
+EngineTraffic& add(EngineTraffic& sum, const EngineTraffic& more, std::int64_t times) {
+  sum.input_read += times * more.input_read;
+  sum.weight_read += times * more.weight_read;
+  sum.sums_read += times * more.sums_read;
+  sum.sums_written += times * more.sums_written;
+  return sum;
+}
+
+}  // namespace
+
+/// Off-diagonal blocks of a pack are zero: their weights are not read.
+EngineTraffic LayerModel::pack_traffic(const MSums& m, const NSums& n, const KSums& k,
+                                       std::int64_t pack) const {
+  EngineTraffic traffic = timing_.traffic(m, n, k);
+  traffic.weight_read /= pack;
+  return traffic;
+}
+
+EngineCycles LayerModel::engine_cycles(const Tile& tile) const {
+  const auto m = m_tiling(tile.batch, fetch_rows(tile.out_h), fetch_columns(tile.out_w));
+  const auto n = n_tiling(tile.out_channels);
+  const auto k = k_tiling(tile.in_channels);
+  EngineCycles cycles;
+  add(cycles, timing_.cycles(m.sums, n.sums, k.sums), shape_.groups / pack_);
+  const std::int64_t rest = shape_.groups % pack_;
+  if (rest > 0) {
+    add(cycles,
+        timing_.cycles(m.sums, timing_.n_sums(shape_.out_channels * rest),
+                       timing_.k_sums(shape_.in_channels * rest)),
+        1);
+  }
+  cycles.fill -= last_credit(tile);
+  return cycles;
+}
+
+Activity LayerModel::activity(const Tile& tile, const ClosedForm& closed) const {
+  return activity(m_tiling(tile.batch, fetch_rows(tile.out_h), fetch_columns(tile.out_w)),
+                  n_tiling(tile.out_channels), k_tiling(tile.in_channels), closed,
+                  closed.engine_cycles);
+}
+
+Activity LayerModel::activity(const MTiling& m, const NTiling& n, const KTiling& k,
+                              const ClosedForm& closed, double engine_cycles) const {
+  EngineTraffic traffic;
+  add(traffic, pack_traffic(m.sums, n.sums, k.sums, pack_), shape_.groups / pack_);
+  const std::int64_t rest = shape_.groups % pack_;
+  if (rest > 0) {
+    add(traffic,
+        pack_traffic(m.sums, timing_.n_sums(shape_.out_channels * rest),
+                     timing_.k_sums(shape_.in_channels * rest), rest),
+        1);
+  }
+  const std::int64_t repeats = shape_.repeat;
+  Activity activity;
+  activity.operations = static_cast<double>(shape_.macs()) * mode_.operations_per_mac;
+  activity.operation_weight_bits = mode_.operation.weight;
+  activity.operation_activation_bits = mode_.operation.activation;
+  activity.array_active = Cycles(static_cast<std::int64_t>(engine_cycles) +
+                                 repeats * (timing_.start_cycles() + timing_.finish_cycles()));
+  const auto& bits = closed.stream_bits;
+  const auto whole = [](double value) { return Bits(static_cast<std::int64_t>(std::ceil(value))); };
+  activity.input_buffer_read = Bits(traffic.input_read * repeats);
+  activity.input_buffer_write = whole(closed.input_buffer_bits);
+  activity.weight_buffer_read = Bits(traffic.weight_read * repeats);
+  activity.weight_buffer_write = whole(closed.weight_buffer_bits);
+  const double outputs = static_cast<double>(shape_.output_elements()) * static_cast<double>(repeats);
+  const double leaving = outputs * accelerator_->engine.accumulator_bits;
+  activity.output_buffer_read = whole(static_cast<double>(traffic.sums_read * repeats) + leaving +
+                                      bits[static_cast<int>(Stream::sums_out)]);
+  activity.output_buffer_write = whole(static_cast<double>(traffic.sums_written * repeats) +
+                                       bits[static_cast<int>(Stream::sums_in)]);
+  const Dram& dram = accelerator_->memory.dram;
+  for (int s = 0; s < kStreams; ++s) {
+    const auto stream = static_cast<Stream>(s);
+    const bool out = stream == Stream::output || stream == Stream::sums_out;
+    if (home(stream) == Home::dram) {
+      // Each repeat is a stream of its own; weights that stay are read once.
+      const std::int64_t times = stream == Stream::weight && closed.weights_stay ? 1 : repeats;
+      (out ? activity.dram_write : activity.dram_read) +=
+          times * burst_bytes(bits[s] / static_cast<double>(times), dram);
+    } else {
+      (out ? activity.scratchpad_write : activity.scratchpad_read) += whole(bits[s]);
+    }
+  }
+  activity.post_outputs = outputs;
+  activity.post_operations = outputs * static_cast<double>(setting_.layer->fused.size());
+  return activity;
+}
+
+std::int64_t LayerModel::step_count(const Tile& tile) const {
+  const Axes a = axes(tile);
+  return a.groups.count() * a.m_tiles() * a.n.count() * a.k.count();
+}
+
+StepCost LayerModel::step_cost(const Tile& tile, const Step& step) const {
+  const Axes a = axes(tile);
+  const std::int64_t columns = step.m_tile % a.columns.count();
+  const std::int64_t rows = step.m_tile / a.columns.count() % a.rows.count();
+  const std::int64_t images = step.m_tile / a.columns.count() / a.rows.count();
+  const std::int64_t batch = a.batch.size(images);
+  const std::int64_t out_h = a.rows.size(rows);
+  const std::int64_t out_w = a.columns.size(columns);
+  const std::int64_t m = batch * out_h * out_w;
+  const std::int64_t n = a.n.size(step.n_tile);
+  const std::int64_t channels = a.k.size(step.k_tile);
+  const std::int64_t groups = a.groups.size(step.group_tile);
+  StepCost cost;
+  const auto whole = [](double value) { return static_cast<std::int64_t>(value); };
+  if (step.loads_input) {
+    const std::int64_t elements =
+        expanded_input_
+            ? m * kernel_
+            : batch *
+                  fetched(rows * a.rows.tile, out_h, shape_.stride_h, shape_.kernel_h,
+                          shape_.dilation_h, shape_.pad_top, shape_.in_h) *
+                  fetched(columns * a.columns.tile, out_w, shape_.stride_w, shape_.kernel_w,
+                          shape_.dilation_w, shape_.pad_left, shape_.in_w);
+    cost.input_bits = elements * channels * groups * setting_.stored_input;
+    cost.input_buffer_bits = whole(input_buffer_bits(static_cast<double>(elements),
+                                                     static_cast<double>(m), channels, groups));
+  }
+  if (step.loads_weight) {
+    const std::int64_t elements = n * channels * kernel_ * groups;
+    cost.weight_bits = elements * setting_.stored_weight;
+    if (step.k_tile == 0) cost.weight_bits += whole(bias_bits_ * static_cast<double>(n * groups));
+    cost.weight_buffer_bits = whole(weight_buffer_bits(n, channels, groups));
+  }
+  const std::int64_t outputs = m * n * groups;
+  const std::int64_t sum_bits = accelerator_->engine.accumulator_bits;
+  if (step.loads_sums) {
+    cost.sums_in_bits =
+        outputs * (step.k_tile > 0 ? sum_bits : accelerator_->memory.output_bits.value_or(
+                                                    static_cast<BitWidth>(sum_bits)));
+  }
+  if (step.ends_output) cost.output_bits = outputs * (step.completes_output ? output_bits_ : sum_bits);
+  if (step.completes_output) cost.outputs = outputs;
+
+  const MSums ms = timing_.m_sums(m);
+  const std::int64_t full = groups / pack_;
+  const std::int64_t rest = groups % pack_;
+  if (full > 0) {
+    const NSums ns = timing_.n_sums(n * pack_);
+    const KSums ks = timing_.k_sums(channels * pack_);
+    add(cost.cycles, timing_.cycles(ms, ns, ks), full);
+    add(cost.traffic, pack_traffic(ms, ns, ks, pack_), full);
+  }
+  if (rest > 0) {
+    const NSums ns = timing_.n_sums(n * rest);
+    const KSums ks = timing_.k_sums(channels * rest);
+    add(cost.cycles, timing_.cycles(ms, ns, ks), 1);
+    add(cost.traffic, pack_traffic(ms, ns, ks, rest), 1);
+  }
+  return cost;
+}
+
+bool LayerModel::minimal_tile_fits(std::int64_t n, std::int64_t channels) const {
+  // At the machine's greatest widths, so that the answer does not depend on the layer's.
+  const Engine& engine = accelerator_->engine;
+  const bool array = engine.kind == EngineKind::mac_array;
+  const BitWidth widest_array = engine.temporal ? kMaxOperandWidth : engine.max_bits;
+  const BitWidth weight = array ? widest_array : engine.max_weight_bits;
+  const BitWidth activation = array ? widest_array : engine.max_activation_bits;
+  LayerModel widest = *this;
+  widest.setting_.stored_input = std::max(activation, setting_.stored_input);
+  widest.setting_.stored_weight = std::max(weight, setting_.stored_weight);
+  const auto m = widest.m_tiling(1, widest.fetch_rows(1), widest.fetch_columns(1));
+  const std::int64_t groups = pack_;
+  return widest.input_fits(m, channels, groups) && widest.weight_fits(n, channels, groups) &&
+         widest.output_fits(1, n, groups);
+}
+
+std::optional<Tile> LayerModel::search(const EnergyModel& energy) const {
+  if (accelerator_->ideal_memory) return whole_layer();
+  // Steps of the space: whole array columns, whole K-steps at the narrowest widths; halved only
+  // where not even one position fits.
+  const Engine& engine = accelerator_->engine;
+  std::int64_t widest_products = mode_.products;
+  if (engine.kind == EngineKind::mac_array && engine.scaling != Scaling::fixed) {
+    const std::int64_t pieces = engine.max_bits / engine.supported_bits.front();
+    widest_products = engine.scaling == Scaling::fusion ? pieces * pieces : pieces;
+  }
+  const std::int64_t n_extent = shape_.out_channels;
+  const std::int64_t k_extent = shape_.in_channels;
+  std::int64_t k_step = std::min(
+      k_extent, timing_.lanes_along_k() / mode_.products * std::max<std::int64_t>(1, widest_products));
+  std::int64_t n_step = std::min<std::int64_t>(n_extent, engine.columns);
+  const bool packed = pack_ > 1;
+  if (!packed) {
+    while (k_step > 1 && !minimal_tile_fits(n_step, k_step)) k_step = ceil_div(k_step, 2);
+    while (n_step > 1 && !minimal_tile_fits(n_step, k_step)) n_step = ceil_div(n_step, 2);
+  } else {
+    k_step = k_extent;
+    n_step = n_extent;
+  }
+
+  thread_local std::vector<std::int64_t> sizes;
+  thread_local std::vector<Fetch> rows;
+  thread_local std::vector<Fetch> columns;
+  thread_local std::vector<MTiling> ms;
+  thread_local std::vector<NTiling> ns;
+  thread_local std::vector<KTiling> ks;
+  rows.clear();
+  columns.clear();
+  ms.clear();
+  ns.clear();
+  ks.clear();
+  distinct_tiles(n_extent, n_step, sizes);
+  for (const std::int64_t size : sizes) ns.push_back(n_tiling(size));
+  distinct_tiles(k_extent, k_step, sizes);
+  for (const std::int64_t size : sizes) ks.push_back(k_tiling(size));
+  distinct_tiles(shape_.out_h, 1, sizes);
+  for (const std::int64_t size : sizes) rows.push_back(fetch_rows(size));
+  distinct_tiles(shape_.out_w, 1, sizes);
+  for (const std::int64_t size : sizes) columns.push_back(fetch_columns(size));
+  distinct_tiles(shape_.batch, 1, sizes);
+  const std::int64_t least_channels = ks.back().tile;
+  const std::int64_t least_n = ns.back().tile;
+  const auto consider_m = [&](std::int64_t batch, const Fetch& h, const Fetch& w) {
+    // Cheap tests before the sums are formed.
+    const std::int64_t m = batch * h.tile * w.tile;
+    if (!output_fits(m, least_n, pack_)) return;
+    const double elements = expanded_input_ ? static_cast<double>(m * kernel_)
+                                            : static_cast<double>(batch * h.greatest * w.greatest);
+    if (input_buffer_bits(elements, static_cast<double>(m), least_channels, pack_) > input_capacity_) {
+      return;
+    }
+    ms.push_back(m_tiling(batch, h, w));
+  };
+  for (const std::int64_t batch : sizes) {
+    if (batch > 1) {
+      consider_m(batch, rows.front(), columns.front());
+      continue;
+    }
+    for (const Fetch& h : rows) {
+      for (const Fetch& w : columns) consider_m(batch, h, w);
+    }
+  }
+  // Groups taken together: all counts of packs that leave the other axes whole.
+  thread_local std::vector<std::int64_t> group_sizes;
+  distinct_tiles(shape_.groups, pack_, group_sizes);
+
+  const Objective objective = accelerator_->tiling.objective;
+  std::optional<Tile> best;
+  double best_value = kUnlimited;
+  double best_dram = kUnlimited;
+  double best_energy = kUnlimited;
+  double best_bound = kUnlimited;
+  const double lead = static_cast<double>(timing_.start_cycles() + timing_.finish_cycles());
+  for (const KTiling& k : ks) {
+    for (const NTiling& n : ns) {
+      if (!weight_fits(n.tile, k.tile, pack_)) continue;
+      const bool whole = n.tiles == 1 && k.tiles == 1;
+      for (const MTiling& m : ms) {
+        if (!input_fits(m, k.tile, pack_) || !output_fits(m.greatest_m, n.tile, pack_)) continue;
+        const std::int64_t rest = shape_.groups % pack_;
+        const std::int64_t last_pack = rest > 0 ? rest : pack_;
+        const double cycles =
+            pack_cycles(m, n, k) - static_cast<double>(timing_.last_tile_credit(
+                                       m.last_m, n.last * last_pack, k.last * last_pack));
+        if (objective == Objective::latency && (cycles + lead) * static_cast<double>(shape_.repeat) > best_bound) continue;
+        const bool many_m = m.tiles > 1;
+        const bool many_n = n.tiles > 1;
+        const bool many_k = k.tiles > 1;
+        for (const LoopOrder order : {LoopOrder::mnk, LoopOrder::nmk, LoopOrder::mkn, LoopOrder::nkm,
+                                      LoopOrder::kmn, LoopOrder::knm}) {
+          // Orders that differ only in loops of one tile are the same: take the first of them.
+          const LoopPositions at = loop_positions(order);
+          if ((!many_m || !many_n) && at.n < at.m) continue;
+          if ((!many_m || !many_k) && at.k < at.m) continue;
+          if ((!many_n || !many_k) && at.k < at.n) continue;
+          for (const std::int64_t groups : group_sizes) {
+            if (groups > pack_) {
+              if (!whole || !input_fits(m, k.tile, groups) || !weight_fits(n.tile, k.tile, groups) ||
+                  !output_fits(m.greatest_m, n.tile, groups)) {
+                continue;
+              }
+            } else if (groups < pack_ && groups != shape_.groups) {
+              continue;
+            }
+            const ClosedForm form = closed(m, n, k, groups, order, cycles);
+            const double latency = std::ceil(form.latency);
+            double joules = 0;
+            double value = latency;
+            double dram = 0;
+            for (int s = 0; s < kStreams; ++s) {
+              if (home(static_cast<Stream>(s)) == Home::dram) dram += form.stream_bits[s];
+            }
+            const auto energy_of = [&] {
+              return energy
+                  .energy(activity(m, n, k, form, form.engine_cycles),
+                          Cycles(static_cast<std::int64_t>(latency)))
+                  .total()
+                  .count();
+            };
+            if (objective != Objective::latency) {
+              joules = energy_of();
+              value = objective == Objective::energy ? joules : joules * latency;
+            }
+            if (value > best_value || (value == best_value && dram > best_dram)) continue;
+            if (objective == Objective::latency && value == best_value && dram == best_dram) {
+              joules = energy_of();
+              if (best_energy == kUnlimited && best) {
+                const ClosedForm held = closed_form(*best);
+                best_energy = energy
+                                  .energy(activity(*best, held),
+                                          Cycles(static_cast<std::int64_t>(std::ceil(held.latency))))
+                                  .total()
+                                  .count();
+              }
+              if (joules >= best_energy) continue;
+              best_energy = joules;
+            } else {
+              best_energy = kUnlimited;
+            }
+            best_value = value;
+            best_dram = dram;
+            if (objective == Objective::latency) best_bound = value;
+            best = Tile{.batch = m.batch,
+                        .out_h = m.out_h,
+                        .out_w = m.out_w,
+                        .out_channels = n.tile,
+                        .in_channels = k.tile,
+                        .groups = groups,
+                        .order = order};
+          }
+        }
+      }
+    }
+  }
+  return best;
+}
+
+VectorModel::VectorModel(const LayerSetting& setting, const Accelerator& accelerator) {
+  const VectorShape& shape = *setting.layer->vector;
+  for (int home = 0; home < 2; ++home) input_bits[home] = static_cast<double>(setting.vector_input_bits[home]);
+  outputs = static_cast<double>(shape.output_elements);
+  operations = static_cast<double>(shape.operations);
+  output_bits = outputs * setting.stored_output;
+  output_home = setting.output_home;
+  const double work = std::max({operations, outputs, static_cast<double>(shape.input_elements)});
+  post_cycles = accelerator.ideal_memory ? 0.0 : work / accelerator.post_processing.lanes;
+  if (!accelerator.ideal_memory) {
+    const double in = (input_bits[0] + input_bits[1]) / tile_capacity(accelerator.memory.input_buffer);
+    const double out = output_bits / tile_capacity(accelerator.memory.output_buffer);
+    chunks = std::max<std::int64_t>(1, static_cast<std::int64_t>(std::ceil(std::max(in, out))));
+  }
+}
+
+ClosedForm VectorModel::closed_form(const Accelerator& accelerator) const {
+  ClosedForm form;
+  const Memory& memory = accelerator.memory;
+  form.stream_bits[static_cast<int>(Stream::input)] = input_bits[0] + input_bits[1];
+  form.stream_bits[static_cast<int>(Stream::output)] = output_bits;
+  form.input_buffer_bits = input_bits[0] + input_bits[1];
+  form.post_time = post_cycles;
+  if (accelerator.ideal_memory) return form;
+  const double per_bit[2] = {1.0 / memory.dram.bandwidth,
+                             memory.scratchpad ? 1.0 / memory.scratchpad->bandwidth : 0.0};
+  const double access[2] = {static_cast<double>(memory.dram.latency.count()),
+                            memory.scratchpad ? static_cast<double>(memory.scratchpad->latency.count()) : 0.0};
+  const auto parts = static_cast<double>(chunks);
+  const int out = output_home == Home::dram ? 0 : 1;
+  const double store = output_bits * per_bit[out];
+  const auto depth = static_cast<double>(accelerator.post_processing.latency.count());
+  double lead = 0;
+  for (int home = 0; home < 2; ++home) {
+    if (input_bits[home] > 0) lead = std::max(lead, access[home] + input_bits[home] * per_bit[home] / parts);
+  }
+  form.lead_in = lead;
+  form.lead_input_share = 1;
+  form.lead_out = store / parts;
+  form.latency = lead + post_cycles + depth + store / parts;
+  for (int home = 0; home < 2; ++home) {
+    const double load = input_bits[home] * per_bit[home];
+    const double own_store = home == out ? store : 0.0;
+    const double own_last = own_store / parts;
+    const double after = post_cycles / parts + depth;
+    const double pending = chunks > 1 ? own_last : 0.0;
+    if (load > 0) {
+      form.latency = std::max(form.latency, access[home] + load + own_store - own_last - pending +
+                                                std::max(after, pending) + store / parts);
+    }
+    (home == 0 ? form.dram_time : form.scratchpad_time) = load + own_store;
+  }
+  form.post_exposed = post_cycles / parts + depth;
+  return form;
+}
+
+Activity VectorModel::activity(const Dram& dram) const {
+  Activity activity;
+  const auto whole = [](double value) { return Bits(static_cast<std::int64_t>(std::ceil(value))); };
+  activity.input_buffer_write = activity.input_buffer_read = whole(input_bits[0] + input_bits[1]);
+  activity.output_buffer_write = activity.output_buffer_read = whole(output_bits);
+  activity.dram_read = burst_bytes(input_bits[0], dram);
+  activity.scratchpad_read = whole(input_bits[1]);
+  if (output_home == Home::dram) {
+    activity.dram_write = burst_bytes(output_bits, dram);
+  } else {
+    activity.scratchpad_write = whole(output_bits);
+  }
+  activity.post_outputs = outputs;
+  activity.post_operations = operations;
+  return activity;
+}
+
+}  // namespace widthwise

@@ -1,0 +1,35 @@
+// The compute engine at tile granularity: takes the steps of a layer in order, waits for the tiles
+// that a step needs and for room for its output, and is busy for as long as models/hardware says.
+#pragma once
+
+#include <systemc>
+
+#include "sim/context.hpp"
+#include "sim/post_processor.hpp"
+
+namespace widthwise::sim {
+
+class EngineModule : public sc_core::sc_module {
+ public:
+  EngineModule(sc_core::sc_module_name name, Context& context, PostProcessor& post);
+
+  /// Plays the steps of `context.run`; the plan tells start-up, emptying and the last tile's credit.
+  void start(const LayerPlan& plan);
+
+  /// When the array had emptied after the layer's last step.
+  [[nodiscard]] Ticks finished_at() const { return finished_at_; }
+
+ private:
+  void process();
+  void run_layer(const LayerPlan& plan);
+  /// Waits for the tiles of a step; returns when all are there, told by cause.
+  void wait_for_tiles(const StepRecord& step, Ticks idle_since, std::int64_t preload, bool first);
+
+  Context& context_;
+  PostProcessor& post_;
+  const LayerPlan* plan_ = nullptr;
+  sc_core::sc_event start_;
+  Ticks finished_at_ = 0;
+};
+
+}  // namespace widthwise::sim

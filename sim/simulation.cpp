@@ -1,0 +1,124 @@
+#include "sim/simulation.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <memory>
+#include <utility>
+
+#include "models/base/error.hpp"
+#include "sim/chrome_trace.hpp"
+#include "sim/collectors.hpp"
+#include "sim/machine.hpp"
+#include "sim/waveforms.hpp"
+
+namespace widthwise {
+
+namespace sim {
+
+namespace {
+
+/// Bytes in flight that hide a memory's latency.
+std::int64_t window_bytes(double bandwidth, Cycles latency) {
+  return static_cast<std::int64_t>(std::ceil(bandwidth * static_cast<double>(latency.count()) / 8));
+}
+
+Dma::Config dram_dma(const Accelerator& accelerator) {
+  const Memory& memory = accelerator.memory;
+  return {.home = Home::dram,
+          .request_bytes = memory.dram.request.count(),
+          .outstanding = memory.dram.outstanding,
+          .window_bytes = window_bytes(memory.dram.bandwidth, memory.dram.latency),
+          .input_port = memory.input_buffer.write_port,
+          .weight_port = memory.weight_buffer.write_port};
+}
+
+Dma::Config scratchpad_dma(const Accelerator& accelerator) {
+  Dma::Config config = dram_dma(accelerator);
+  config.home = Home::scratchpad;
+  config.window_bytes =
+      window_bytes(accelerator.memory.scratchpad->bandwidth, accelerator.memory.scratchpad->latency);
+  return config;
+}
+
+/// SystemC's own messages: warnings and errors of its kernel are bugs of ours; the rest is silent.
+void silence_systemc() {
+  sc_core::sc_report_handler::set_actions(sc_core::SC_INFO, sc_core::SC_DO_NOTHING);
+  sc_core::sc_report_handler::set_actions(sc_core::SC_WARNING, sc_core::SC_THROW);
+  sc_core::sc_report_handler::set_actions(sc_core::SC_ERROR, sc_core::SC_THROW);
+}
+
+}  // namespace
+
+Machine::Machine(sc_core::sc_module_name name, const NetworkPlan& plan,
+                 std::vector<Listener*> listeners, Sequencer::Progress progress,
+                 const BindDram& bind_dram)
+    : sc_core::sc_module(name),
+      context_(*plan.accelerator, std::move(listeners)),
+      dram_dma_("dram_dma", context_, dram_dma(*plan.accelerator)),
+      post_("post", context_),
+      engine_("engine", context_, post_),
+      sequencer_("sequencer", context_, engine_, plan, std::move(progress)) {
+  const Memory& memory = plan.accelerator->memory;
+  context_.dmas.push_back(&dram_dma_);
+  if (bind_dram) {
+    bind_dram(dram_dma_.socket);
+  } else {
+    dram_ = std::make_unique<MemoryChannel>("dram", memory.dram.bandwidth, memory.dram.latency);
+    dram_dma_.socket.bind(dram_->socket);
+  }
+  if (memory.scratchpad) {
+    scratchpad_ = std::make_unique<MemoryChannel>("scratchpad", memory.scratchpad->bandwidth,
+                                                  memory.scratchpad->latency);
+    scratchpad_dma_ =
+        std::make_unique<Dma>("scratchpad_dma", context_, scratchpad_dma(*plan.accelerator));
+    scratchpad_dma_->socket.bind(scratchpad_->socket);
+    context_.dmas.push_back(scratchpad_dma_.get());
+  }
+}
+
+void Machine::run() {
+  sc_core::sc_start();
+  ensure(sequencer_.finished(), "layer '" + sequencer_.at_work() + "' got stuck in the simulation");
+  for (const Dma* dma : context_.dmas) ensure(dma->idle(), "the simulation ends drained");
+}
+
+CostReport simulate_plan(const NetworkPlan& plan, std::vector<Listener*> listeners,
+                         Sequencer::Progress progress, const BindDram& bind_dram) {
+  silence_systemc();
+  CostCollector collector(plan);
+  listeners.push_back(&collector);
+  Machine machine("machine", plan, std::move(listeners), std::move(progress), bind_dram);
+  machine.run();
+  CostReport report = describe_run(plan, Fidelity::tile);
+  report.layers = collector.take_layers();
+  return report;
+}
+
+}  // namespace sim
+
+CostReport simulate(const Network& network, const WidthPlan& widths, const Accelerator& accelerator,
+                    const EnergyTable& energy, const SimulationOptions& options) {
+  const NetworkPlan plan = plan_network(network, widths, accelerator, energy);
+  std::vector<sim::Listener*> listeners;
+  std::unique_ptr<sim::ChromeTrace> trace;
+  std::unique_ptr<sim::Waveforms> waveforms;
+  if (!options.trace_path.empty()) {
+    trace = std::make_unique<sim::ChromeTrace>(accelerator.clock);
+    listeners.push_back(trace.get());
+  }
+  if (!options.vcd_path.empty()) {
+    waveforms = std::make_unique<sim::Waveforms>(options.vcd_path);
+    listeners.push_back(waveforms.get());
+  }
+  CostReport report = sim::simulate_plan(plan, listeners, options.progress);
+  if (trace) {
+    std::ofstream file(options.trace_path, std::ios::binary);
+    file << trace->text(network.name() + " on " + accelerator.name);
+    file.close();
+    if (!file) throw InputError({options.trace_path}, "--trace", "cannot write the timeline");
+  }
+  return report;
+}
+
+}  // namespace widthwise
