@@ -21,17 +21,7 @@ namespace widthwise {
 
 namespace {
 
-constexpr std::size_t kDescriptionColumns = 66;
-
-/// The beginning of the text, at a word.
-std::string beginning(const std::string& text, std::size_t width) {
-  if (text_width(text) <= width) {
-    return text;
-  }
-  std::string kept = text.substr(0, width - 3);
-  kept.erase(std::min(kept.size(), kept.find_last_of(' ')));
-  return kept + "...";
-}
+constexpr std::size_t kNameColumns = 40;
 
 /// What there is to say of a file that does not describe itself.
 std::string facts(Shipped kind, const std::string& path) {
@@ -56,23 +46,29 @@ std::string description(Shipped kind, const std::string& path) {
   try {
     const YamlDocument document = load_yaml(path);
     const YamlNode* text = document.root.find("description");
-    return text == nullptr ? facts(kind, path)
-                           : beginning(printable(text->text), kDescriptionColumns);
+    return text == nullptr ? facts(kind, path) : printable(text->text);
   } catch (const InputError&) {
     return "(does not read: see widthwise check)";
   }
 }
 
 std::string section(const ShippedFolder& folder) {
-  std::vector<std::vector<std::string>> rows;
-  for (const ShippedFile& file : shipped_files(folder.kind)) {
-    rows.push_back({printable(file.name), description(folder.kind, file.path)});
-  }
-  if (rows.empty()) {
+  const std::vector<ShippedFile> files = shipped_files(folder.kind);
+  if (files.empty()) {
     return fmt::format("{}: none\n", folder.name);
   }
-  return table_text({{std::string(folder.name), Align::left, 20}, {"description", Align::left, 20}},
-                    rows, kReportColumns);
+  std::size_t name_width = folder.name.size();
+  for (const ShippedFile& file : files) {
+    name_width = std::max(name_width, text_width(printable(file.name)));
+  }
+  name_width = std::min(name_width, kNameColumns);
+  std::vector<std::vector<std::string>> rows;
+  for (const ShippedFile& file : files) {
+    rows.push_back(
+        {shortened(printable(file.name), name_width),
+         beginning(description(folder.kind, file.path), kReportColumns - name_width - 2)});
+  }
+  return table_text({{std::string(folder.name)}, {"description"}}, rows, kReportColumns);
 }
 
 }  // namespace

@@ -157,7 +157,7 @@ Network read_network_of(const RunRequest& request) {
   if (is_onnx(path)) {
     refuse_options(given, !parameters.empty(), "an ONNX file takes no parameters but the batch");
     OnnxOptions options;
-    options.batch = batch.value_or(options.batch);
+    options.batch = batch;
     options.ignore = request.ignore;
     return import_onnx(path, options);
   }

@@ -185,6 +185,19 @@ std::string shortened(std::string_view text, std::size_t width) {
          std::string(tail(text, kept_at_end));
 }
 
+std::string beginning(std::string_view text, std::size_t width) {
+  if (text_width(text) <= width || width <= kEllipsis.size()) {
+    return std::string(head(text, width));
+  }
+  std::string_view kept = head(text, width - kEllipsis.size());
+  const bool ends_with_a_word = text[kept.size()] == ' ';
+  const std::size_t space = kept.find_last_of(' ');
+  if (!ends_with_a_word && space != std::string_view::npos) {
+    kept = kept.substr(0, space);
+  }
+  return std::string(kept) + std::string(kEllipsis);
+}
+
 std::string table_text(const std::vector<Column>& columns,
                        const std::vector<std::vector<std::string>>& rows, std::size_t width) {
   std::vector<std::size_t> widths;
@@ -238,8 +251,16 @@ std::string list_text(std::string_view label, const std::vector<std::string>& it
         out.back() += ' ' + item;
       }
     };
+    const auto add_words = [&](std::string_view item) {
+      while (!item.empty()) {
+        const std::size_t space = std::min(item.find(' '), item.size());
+        add(std::string(item.substr(0, space)));
+        item.remove_prefix(std::min(space + 1, item.size()));
+      }
+    };
     for (std::size_t i = 0; i < shown; ++i) {
-      add(items[i] + (i + 1 < items.size() ? std::string(separator) : ""));
+      const std::string item = items[i] + (i + 1 < items.size() ? std::string(separator) : "");
+      text_width(item) > room / 2 ? add_words(item) : add(item);
     }
     if (shown < items.size()) {
       add(fmt::format("{}{} more", shown > 0 ? "and " : "", items.size() - shown));

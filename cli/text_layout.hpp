@@ -35,6 +35,9 @@ std::string printable(std::string_view text);
 /// At most `width` columns: the middle is replaced by "..." (the ends tell layers apart).
 std::string shortened(std::string_view text, std::size_t width);
 
+/// At most `width` columns: the end is replaced by "...", after a whole word if there is one.
+std::string beginning(std::string_view text, std::size_t width);
+
 enum class Align { left, right };
 
 struct Column {
@@ -50,7 +53,7 @@ std::string table_text(const std::vector<Column>& columns,
 
 /// "label   item; item; ..." in at most `lines` lines of `width` columns; what has no room is
 /// counted
-/// ("and 3 more").
+/// ("and 3 more"). Long items are broken between words, short ones are not.
 std::string list_text(std::string_view label, const std::vector<std::string>& items,
                       std::string_view separator, std::size_t label_width, std::size_t width,
                       std::size_t lines);

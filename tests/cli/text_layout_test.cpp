@@ -68,6 +68,15 @@ TEST_CASE("a text is shortened in the middle, at characters") {
   CHECK(text_width("\xc3\xa9") == 1);
 }
 
+TEST_CASE("a text is cut at its end after a whole word") {
+  CHECK(beginning("one two three", 13) == "one two three");
+  CHECK(beginning("one two three", 12) == "one two...");
+  CHECK(beginning("one two three", 10) == "one two...");
+  CHECK(beginning("one two three", 9) == "one...");
+  CHECK(beginning("abcdefghij", 8) == "abcde...");
+  CHECK(beginning("abcdefghij", 2) == "ab");
+}
+
 TEST_CASE("a table aligns its columns and shortens those that may give") {
   const std::vector<Column> columns{{"name", Align::left, 6}, {"n", Align::right}};
   CHECK(table_text(columns, {{"a", "1"}, {"abcdefghij", "100"}}, 100) ==
@@ -93,5 +102,8 @@ TEST_CASE("a list breaks between items and counts what has no room") {
         "long  abc...rst,\n"
         "      b\n");
   CHECK(list_text("long", {"abcdefghijklmnopqrst", "b"}, ",", 6, 16, 1) == "long  2 more\n");
+  CHECK(list_text("text", {"a sentence of words", "b"}, ";", 6, 18, 3) ==
+        "text  a sentence\n"
+        "      of words; b\n");
   CHECK(list_text("none", {}, ",", 6, 16, 1).empty());
 }
