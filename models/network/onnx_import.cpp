@@ -94,7 +94,10 @@ class Importer {
   Layer* fusable_producer(const Value& value);
 
   std::string layer_name(const Site& site, bool has_weights) const;
-  std::string free_name(const std::string& wanted);
+
+  /// Gives a layer the name of the module that its bias belongs to, "fc" for "fc.bias", where the
+  /// name of its weights did not say.
+  void name_after_bias(Layer& layer, const std::string& bias);
 
  private:
   void read_inputs();
@@ -108,6 +111,7 @@ class Importer {
   void set_unknown(const OnnxNode& node);
   void problem(const OnnxNode& node, const std::string& message);
   void set(const std::string& name, Value value);
+  std::string free_name(const Site& site, const std::string& wanted);
 
   OnnxGraph graph_;
   std::string file_;
@@ -256,12 +260,23 @@ std::string Importer::layer_name(const Site& site, bool has_weights) const {
   return module.empty() ? leaf : module + "/" + leaf;
 }
 
-std::string Importer::free_name(const std::string& wanted) {
+std::string Importer::free_name(const Site& site, const std::string& wanted) {
   std::string name = wanted;
+  if (layer_names_.contains(name) && site.node.name.starts_with('/')) {
+    name = layer_name(site, false);  // the second weights that one module uses
+  }
+  const std::string base = name;
   for (int copy = 2; !layer_names_.insert(name).second; ++copy) {
-    name = wanted + "#" + std::to_string(copy);
+    name = base + "#" + std::to_string(copy);
   }
   return name;
+}
+
+void Importer::name_after_bias(Layer& layer, const std::string& bias) {
+  const std::string module = without_suffix(bias, ".bias");
+  if (module.empty() || !layer_names_.insert(module).second) return;
+  layer_names_.erase(layer.name);
+  layer.name = module;
 }
 
 TensorId Importer::add_layer(const Site& site, const std::string& name, LayerKind kind,
@@ -271,7 +286,7 @@ TensorId Importer::add_layer(const Site& site, const std::string& name, LayerKin
                              std::optional<std::size_t> output) {
   element_count(shape);
   Layer layer;
-  layer.name = free_name(name);
+  layer.name = free_name(site, name);
   layer.kind = kind;
   layer.op = site.node.op;
   layer.compute = compute;
@@ -674,10 +689,19 @@ void import_function(Importer& importer, const Site& site, const Value& input, S
   Layer* producer = importer.fusable_producer(input);
   if (producer != nullptr && output == input.shape) {
     const bool is_shift = site.node.op == "Add" || site.node.op == "Sub";
-    const bool is_bias =
-        is_shift && stored > 0 && producer->fused.empty() && producer->compute.has_value();
+    const bool is_bias = is_shift && producer->fused.empty() && producer->weights > 0 &&
+                         producer->compute.has_value() &&
+                         stored == producer->compute->groups * producer->compute->out_channels;
     producer->biases += stored;
-    if (!is_bias && site.node.op != "Identity") producer->fused.push_back(site.node.op);
+    if (is_bias) {
+      for (std::size_t index = 0; index < site.inputs.size(); ++index) {
+        if (site.inputs[index].is_constant()) {
+          importer.name_after_bias(*producer, site.node.inputs[index]);
+        }
+      }
+    } else {
+      producer->fused.push_back(site.node.op);
+    }
     importer.set_alias(site, input, input.shape);
     return;
   }
