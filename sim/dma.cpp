@@ -60,7 +60,7 @@ Dma::Request Dma::next_request() {
   Transfer& transfer = best->transfers[best->next];
   const std::int64_t length = transfer.end_byte - transfer.begin_byte;
   const std::int64_t bytes = std::min(config_.request_bytes, length - transfer.issued);
-  if (in_flight_ > 0 && in_flight_ + bytes > config_.window_bytes + config_.request_bytes) return {};
+  if (in_flight_ >= config_.window_bytes + config_.request_bytes) return {};
   Request request{&transfer, bytes,
                   (static_cast<std::uint64_t>(transfer.stream) + 1) * kRegionBytes +
                       static_cast<std::uint64_t>(transfer.begin_byte + transfer.issued)};

@@ -1,7 +1,7 @@
 // The DMA of one memory: moves tiles between that memory and the buffers in requests of bounded size.
 //
-// Of all transfers that may start (there is room in their buffer) the one whose data are needed by
-// the earliest step goes first; a store is needed when its half of the output buffer is. A transfer
+// Of all transfers that may start (there is a free slot in their buffer) the one whose data are needed by
+// the earliest step goes first; a store is needed when its slot of the output buffer is. A transfer
 // gives way at request boundaries. Requests in flight are bounded in number and, so that an urgent
 // transfer does not queue behind a long line, to the bytes that hide the memory's latency.
 #pragma once

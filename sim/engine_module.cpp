@@ -29,7 +29,7 @@ void EngineModule::wait_for_tiles(const StepRecord& step, Ticks idle_since, std:
                                   bool first) {
   LayerRun& run = *context_.run;
   const auto& output = run.banks[static_cast<int>(Bank::output)];
-  const auto room = [&] { return step.output_fill < output.released + output.halves; };
+  const auto room = [&] { return step.output_fill < output.released + output.slots; };
   const auto there = [&] {
     return run.ready(Bank::input, step.input_fill) && run.ready(Bank::weight, step.weight_fill) &&
            (!step.starts_output || (room() && run.ready(Bank::output, step.output_fill)));
@@ -41,8 +41,8 @@ void EngineModule::wait_for_tiles(const StepRecord& step, Ticks idle_since, std:
     return run.banks[static_cast<std::size_t>(bank)].ready_at[static_cast<std::size_t>(fill)];
   };
   Ticks room_at = 0;
-  if (step.starts_output && step.output_fill >= output.halves) {
-    room_at = at(Bank::output, step.output_fill - output.halves);
+  if (step.starts_output && step.output_fill >= output.slots) {
+    room_at = at(Bank::output, step.output_fill - output.slots);
   }
   const Ticks input_at = std::max(at(Bank::input, step.input_fill),
                                   step.loads_sums && step.starts_output

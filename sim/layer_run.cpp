@@ -29,10 +29,14 @@ Bank bank_of(Stream stream) {
 
 LayerRun::LayerRun(const LayerPlan& plan, const Accelerator& accelerator, bool first) {
   const Memory& memory = accelerator.memory;
-  const auto halves = [](const Buffer& buffer) { return buffer.double_buffered ? 2 : 1; };
-  banks[0].halves = halves(memory.input_buffer);
-  banks[1].halves = halves(memory.weight_buffer);
-  banks[2].halves = halves(memory.output_buffer);
+  const auto slots = [](const Buffer& buffer) { return buffer.double_buffered ? 2 : 1; };
+  const BufferSlots held = plan.engine ? plan.engine->slots(plan.tile)
+                                       : BufferSlots{.input = slots(memory.input_buffer),
+                                                     .weight = slots(memory.weight_buffer),
+                                                     .output = slots(memory.output_buffer)};
+  banks[static_cast<std::size_t>(Bank::input)].slots = held.input;
+  banks[static_cast<std::size_t>(Bank::weight)].slots = held.weight;
+  banks[static_cast<std::size_t>(Bank::output)].slots = held.output;
   burst_ = memory.dram.burst.count();
   if (plan.engine) from_engine(plan, accelerator, first);
   else from_vector(plan, accelerator);
@@ -127,10 +131,10 @@ void LayerRun::from_engine(const LayerPlan& plan, const Accelerator& accelerator
     steps.push_back(record);
   });
   output_fills = fills[2] + 1;
-  const std::int64_t halves = banks[2].halves;
+  const std::int64_t slots = banks[static_cast<std::size_t>(Bank::output)].slots;
   for (std::int64_t j = 0; j < output_fills; ++j) {
-    output_deadline.push_back(j + halves < output_fills ? first_step[static_cast<std::size_t>(j + halves)]
-                                                        : kNever);
+    output_deadline.push_back(j + slots < output_fills ? first_step[static_cast<std::size_t>(j + slots)]
+                                                       : kNever);
   }
 }
 
@@ -170,13 +174,14 @@ void LayerRun::from_vector(const LayerPlan& plan, const Accelerator& accelerator
   }
   output_fills = chunks;
   for (std::int64_t j = 0; j < chunks; ++j) {
-    output_deadline.push_back(j + banks[2].halves < chunks ? j + banks[2].halves : kNever);
+    const std::int64_t again = j + banks[static_cast<std::size_t>(Bank::output)].slots;
+    output_deadline.push_back(again < chunks ? again : kNever);
   }
 }
 
 bool LayerRun::may_load(const Transfer& transfer) const {
   const BankState& bank = banks[static_cast<std::size_t>(bank_of(transfer.stream))];
-  if (transfer.fill >= bank.released + bank.halves) return false;
+  if (transfer.fill >= bank.released + bank.slots) return false;
   if (transfer.stream != Stream::sums_in) return true;
   const std::int64_t before = output_before[static_cast<std::size_t>(transfer.fill)];
   return before < 0 || stored[static_cast<std::size_t>(before)] != 0;

@@ -54,7 +54,7 @@ class LayerRun {
   std::array<std::array<Queue, kStreams>, kHomes> queues;
 
   struct BankState {
-    std::int64_t halves = 2;
+    std::int64_t slots = 2;                // tiles held at once
     std::int64_t released = 0;             // tiles that have left the buffer
     std::vector<std::int8_t> missing;      // per tile: transfers still to arrive
     std::vector<Ticks> ready_at;
@@ -62,7 +62,7 @@ class LayerRun {
   std::array<BankState, kBanks> banks;
 
   std::int64_t output_fills = 0;
-  std::vector<std::int64_t> output_deadline;  // step that needs the half of output tile j again
+  std::vector<std::int64_t> output_deadline;  // step that needs the slot of output tile j again
   std::vector<std::int64_t> output_before;    // occurrence of the same partial sums before, or -1
   std::vector<std::int8_t> stored;            // per output tile: it has left
   std::int64_t stores_left = 0;

@@ -170,6 +170,10 @@ LayerModel::MTiling LayerModel::m_tiling(std::int64_t batch, const Fetch& rows,
   tiling.out_h = rows.tile;
   tiling.out_w = columns.tile;
   tiling.tiles = b.count() * rows.count * columns.count;
+  tiling.rows_sum = static_cast<double>(rows.sum);
+  tiling.rows_last = static_cast<double>(rows.last);
+  tiling.columns_sum = static_cast<double>(columns.sum);
+  tiling.columns_last = static_cast<double>(columns.last);
   tiling.first_m = tiling.greatest_m = batch * rows.tile * columns.tile;
   tiling.last_m = b.last() * h.last() * w.last();
   // Full and edge tiles of each of the three axes.
@@ -277,6 +281,30 @@ bool LayerModel::fits(const Tile& tile) const {
   return input_fits(m, tile.in_channels, tile.groups) &&
          weight_fits(tile.out_channels, tile.in_channels, tile.groups) &&
          output_fits(m.greatest_m, tile.out_channels, tile.groups);
+}
+
+BufferSlots LayerModel::slots(const MTiling& m, const NTiling& n, const KTiling& k,
+                              std::int64_t tile_groups) const {
+  const Memory& memory = accelerator_->memory;
+  const auto count = [&](const Buffer& buffer, double tile_bits) -> std::int64_t {
+    if (!buffer.double_buffered) return 1;
+    if (accelerator_->ideal_memory || tile_bits <= 0) return 2;
+    constexpr double kMost = 64;  // tiles that the DMA keeps track of per buffer
+    const double fitting = static_cast<double>(to_bits(buffer.capacity).count()) / tile_bits;
+    return std::max<std::int64_t>(2, static_cast<std::int64_t>(std::min(kMost, fitting)));
+  };
+  return {.input = count(memory.input_buffer,
+                         input_buffer_bits(m.greatest_elements, static_cast<double>(m.greatest_m),
+                                           k.tile, tile_groups)),
+          .weight = count(memory.weight_buffer, weight_buffer_bits(n.tile, k.tile, tile_groups)),
+          .output = count(memory.output_buffer,
+                          static_cast<double>(m.greatest_m * n.tile * tile_groups) *
+                              accelerator_->engine.accumulator_bits)};
+}
+
+BufferSlots LayerModel::slots(const Tile& tile) const {
+  return slots(m_tiling(tile.batch, fetch_rows(tile.out_h), fetch_columns(tile.out_w)),
+               n_tiling(tile.out_channels), k_tiling(tile.in_channels), tile.groups);
 }
 
 bool LayerModel::weights_stay(const Tile& tile) const {
@@ -436,27 +464,30 @@ ClosedForm LayerModel::closed(const MTiling& m, const NTiling& n, const KTiling&
   }
   const double after_last_load = last_step + finish + post_last;
 
+  const BufferSlots ahead = slots(m, n, k, tile_groups);
+  const auto waiting = static_cast<double>(std::max(ahead.input, ahead.weight) + ahead.output - 2);
   const auto bound = [&](double lead_time, double extra_dram) {
     // The array works without a pause once the first operands are there.
     double latency = lead_time + start + engine_cycles + finish + post_last + last_store;
     // Post-processing works without a pause from the first complete output on.
     latency = std::max(latency, lead_time + start + post_total + post_latency + last_store);
-    // A memory channel works without a pause; the store of the output tile before the last may still
-    // fill the time that the last step takes.
+    // A memory channel works without a pause; stores of earlier output tiles may still fill the time
+    // that the last load takes to arrive and the last step to run.
     for (int home = 0; home < 2; ++home) {
       const double load = loads[home] + (home == 0 ? extra_dram : 0.0);
       if (load + stores[home] <= 0) continue;
       const double access = home == 0 ? latency_dram : latency_pad;
       const bool stores_here = index_of(output_home) == home;
       const double own_last = stores_here ? last_store : 0.0;
-      const double pending = stores_here
-                                 ? std::min(stores[home] - own_last,
-                                            static_cast<double>(m.greatest_m * n.tile) * first_groups *
-                                                output_bits_ * cost_of(output_home))
-                                 : 0.0;
+      // Output tiles that have not left when the last load arrives: those in the output buffer and
+      // those whose operands wait in the input or weight buffer.
+      const double pending =
+          std::min(stores[home] - own_last, waiting * static_cast<double>(m.greatest_m * n.tile) *
+                                                first_groups * std::max<double>(output_bits_, spills ? sum_bits : 0.0) *
+                                                cost_of(output_home));
       if (load > 0) {
-        latency = std::max(latency, access + load + stores[home] - own_last - pending +
-                                        std::max(after_last_load, pending) + last_store);
+        latency = std::max(latency, load + stores[home] - own_last - pending +
+                                        std::max(access + after_last_load, pending) + last_store);
       } else {
         latency = std::max(latency, stores[home]);
       }
@@ -497,20 +528,207 @@ ClosedForm LayerModel::closed(const MTiling& m, const NTiling& n, const KTiling&
   return form;
 }
 
+/// Steps in turn. A tile of a stream that changes with every step can be fetched only once there is a
+/// free slot in its buffer: with q slots, when the step q before it has ended. With two slots a step
+/// therefore takes the longer of the array's time and of these transfers' time; with q slots, q steps
+/// take no less than one fetch, the memory's latency included, and the use of what was fetched.
+/// Pairing each step's cycles with its own transfers, and taking the mean over tiles of a kind, can
+/// only make the sum smaller than the true one (max is convex and submodular).
+double LayerModel::stepwise_cycles(const MTiling& m, const NTiling& n, const KTiling& k,
+                                   std::int64_t tile_groups, LoopOrder order) const {
+  const LoopPositions at = loop_positions(order);
+  const bool many_m = m.tiles > 1;
+  const bool many_n = n.tiles > 1;
+  const bool many_k = k.tiles > 1;
+  const TileAxis group_axis{shape_.groups, tile_groups};
+  const bool many_groups = group_axis.count() > 1;
+  // The innermost loop that turns.
+  int innermost = -1;
+  if (many_m) innermost = std::max(innermost, at.m);
+  if (many_n) innermost = std::max(innermost, at.n);
+  if (many_k) innermost = std::max(innermost, at.k);
+  const bool m_turns = innermost >= 0 && innermost == at.m;
+  const bool n_turns = innermost >= 0 && innermost == at.n;
+  const bool k_turns = innermost >= 0 && innermost == at.k;
+  const bool all_turn = innermost < 0;  // only groups are left
+  if (all_turn && !many_groups) return 0;
+  const Memory& memory = accelerator_->memory;
+  const bool with_input = m_turns || k_turns || all_turn;
+  const bool with_weight = n_turns || k_turns || all_turn;
+  const bool with_output = m_turns || n_turns || all_turn;
+  const bool spills = with_output && many_k;  // k turns outside
+  const double sum_bits = accelerator_->engine.accumulator_bits;
+  const double initial_bits =
+      memory.read_initial_sums
+          ? memory.output_bits.value_or(accelerator_->engine.accumulator_bits)
+          : 0.0;
+  const auto per_bit = [&](Home home) {
+    return home == Home::dram ? dram_cycles_per_bit_ : scratchpad_cycles_per_bit_;
+  };
+  const auto slot = [](Home home) { return home == Home::dram ? 0 : 1; };
+  const bool im2col = memory.input_layout == InputLayout::im2col;
+
+  struct Kind {
+    double times;
+    std::int64_t size;
+    double elements;
+  };
+  std::array<Kind, 8> m_kinds;
+  std::size_t m_count = 0;
+  {
+    const TileAxis b{shape_.batch, m.batch};
+    const TileAxis h{shape_.out_h, m.out_h};
+    const TileAxis w{shape_.out_w, m.out_w};
+    struct Part {
+      std::int64_t size;
+      double times, fetched;
+    };
+    const auto parts = [](const TileAxis& axis, double sum, double last) {
+      const auto count = static_cast<double>(axis.count());
+      const bool even = axis.last() == axis.tile;
+      return std::array<Part, 2>{{{axis.tile, even ? count : count - 1,
+                                   even ? sum / count : (sum - last) / std::max(1.0, count - 1)},
+                                  {axis.last(), even ? 0.0 : 1.0, last}}};
+    };
+    for (const Part& pb : parts(b, static_cast<double>(shape_.batch), static_cast<double>(b.last()))) {
+      if (pb.times == 0) continue;
+      for (const Part& ph : parts(h, m.rows_sum, m.rows_last)) {
+        if (ph.times == 0) continue;
+        for (const Part& pw : parts(w, m.columns_sum, m.columns_last)) {
+          if (pw.times == 0) continue;
+          const std::int64_t size = pb.size * ph.size * pw.size;
+          m_kinds[m_count++] = {pb.times * ph.times * pw.times, size,
+                                expanded_input_ ? static_cast<double>(size * kernel_)
+                                                : pb.fetched * ph.fetched * pw.fetched};
+        }
+      }
+    }
+  }
+  const auto kinds_of = [](std::int64_t tile, std::int64_t tiles, std::int64_t last) {
+    return std::array<Kind, 2>{{{static_cast<double>(tiles - 1), tile, 0}, {1.0, last, 0}}};
+  };
+  const double access[2] = {static_cast<double>(memory.dram.latency.count()),
+                            memory.scratchpad ? static_cast<double>(memory.scratchpad->latency.count()) : 0.0};
+  const auto request_bits = static_cast<double>(to_bits(memory.dram.request).count());
+  const BufferSlots ahead = slots(m, n, k, tile_groups);
+  const std::int64_t load_slots =
+      std::max(with_input ? ahead.input : 1, with_weight ? ahead.weight : 1);
+  const auto q = static_cast<double>(std::max<std::int64_t>(2, load_slots));
+  double sum = 0;      // steps in turn, two slots
+  double windows = 0;  // from windows of q steps
+  double greatest_transfers = 0;
+  double greatest_fetch = 0;
+  for (const Kind& g : kinds_of(tile_groups, group_axis.count(), group_axis.last())) {
+    if (g.times == 0) continue;
+    const std::int64_t full = g.size / pack_;
+    const std::int64_t rest = g.size % pack_;
+    const auto groups = static_cast<double>(g.size);
+    for (const Kind& kn : kinds_of(n.tile, n.tiles, n.last)) {
+      if (kn.times == 0) continue;
+      for (const Kind& kk : kinds_of(k.tile, k.tiles, k.last)) {
+        if (kk.times == 0) continue;
+        const auto channels = static_cast<double>(kk.size);
+        const NSums ns = timing_.n_sums(kn.size * pack_);
+        const KSums ks = timing_.k_sums(kk.size * pack_);
+        for (std::size_t i = 0; i < m_count; ++i) {
+          const Kind& km = m_kinds[i];
+          const MSums ms = timing_.m_sums(km.size);
+          std::int64_t cycles = full > 0 ? full * timing_.total_cycles(ms, ns, ks) : 0;
+          if (rest > 0) {
+            cycles += timing_.total_cycles(ms, timing_.n_sums(kn.size * rest),
+                                           timing_.k_sums(kk.size * rest));
+          }
+          double time[2] = {0, 0};
+          double load_time[2] = {0, 0};
+          double port = 0;
+          double load_port = 0;
+          double port_tail = 0;
+          const auto outputs = static_cast<double>(km.size) * static_cast<double>(kn.size) * groups;
+          if (with_input) {
+            const Home from = home(Stream::input);
+            const double cycles_in =
+                km.elements * channels * groups * setting_.stored_input * per_bit(from);
+            load_time[slot(from)] += cycles_in;
+            if (ahead.input <= 2) time[slot(from)] += cycles_in;
+            const double in_buffer = im2col ? input_buffer_bits(km.elements, static_cast<double>(km.size),
+                                                                kk.size, g.size)
+                                            : km.elements * channels * groups * setting_.stored_input;
+            load_port = in_buffer * input_port_cycles_per_bit_;
+            port_tail = std::min(load_port, request_bits * input_port_cycles_per_bit_);
+          }
+          if (with_weight) {
+            const Home from = home(Stream::weight);
+            const double cycles_in = static_cast<double>(kn.size) * channels * groups *
+                                     static_cast<double>(kernel_ * setting_.stored_weight) *
+                                     per_bit(from);
+            load_time[slot(from)] += cycles_in;
+            if (ahead.weight <= 2) time[slot(from)] += cycles_in;
+            const double weight_port =
+                weight_buffer_bits(kn.size, kk.size, g.size) * weight_port_cycles_per_bit_;
+            load_port = std::max(load_port, weight_port);
+            port_tail = std::max(port_tail, std::min(weight_port, request_bits * weight_port_cycles_per_bit_));
+          }
+          if (with_output && ahead.output <= 2) {
+            const Home to = home(Stream::output);
+            // Of each output tile's visits the last one leaves complete.
+            const double last_visit = spills ? 1.0 / static_cast<double>(k.tiles) : 1.0;
+            time[0] += outputs * (1 - last_visit) * 2 * sum_bits * dram_cycles_per_bit_;
+            time[0] += outputs * last_visit * initial_bits * dram_cycles_per_bit_;
+            time[slot(to)] += outputs * last_visit * output_bits_ * per_bit(to);
+            port = std::max(port, outputs * last_visit * post_cycles_per_output_);
+          }
+          const auto array = static_cast<double>(cycles);
+          const double times = g.times * kn.times * kk.times * km.times;
+          const double transfers = std::max({time[0], time[1], port});
+          sum += times * std::max(array, transfers);
+          greatest_transfers = std::max(greatest_transfers, transfers);
+          double fetch = 0;
+          for (int h = 0; h < 2; ++h) {
+            if (load_time[h] > 0) {
+              fetch = std::max(fetch, access[h] + std::max(load_time[h] + port_tail, load_port));
+            }
+          }
+          windows += times * (array + std::max((q - 1) * array, fetch)) / q;
+          greatest_fetch = std::max(greatest_fetch, fetch);
+        }
+      }
+    }
+  }
+  // The first tiles are fetched before the first step, and the last step has none to fetch for.
+  return std::max(sum - greatest_transfers, windows - greatest_fetch);
+}
+
+ClosedForm LayerModel::refined(ClosedForm form, const MTiling& m, const NTiling& n, const KTiling& k,
+                               std::int64_t tile_groups, LoopOrder order) const {
+  if (accelerator_->ideal_memory) return form;
+  const auto repeats = static_cast<double>(shape_.repeat);
+  const double steps = stepwise_cycles(m, n, k, tile_groups, order) - last_fold_credit(m, n, k);
+  if (steps <= form.engine_cycles / repeats) return form;
+  const auto edges = static_cast<double>(timing_.start_cycles() + timing_.finish_cycles());
+  form.latency = std::max(form.latency, form.lead_in + (edges + steps) * repeats + form.post_exposed +
+                                            form.lead_out);
+  return form;
+}
+
 ClosedForm LayerModel::closed_form(const Tile& tile) const {
   const auto m = m_tiling(tile.batch, fetch_rows(tile.out_h), fetch_columns(tile.out_w));
   const auto n = n_tiling(tile.out_channels);
   const auto k = k_tiling(tile.in_channels);
   const double cycles = pack_cycles(m, n, k) - static_cast<double>(last_credit(tile));
-  return closed(m, n, k, tile.groups, tile.order, cycles);
+  return refined(closed(m, n, k, tile.groups, tile.order, cycles), m, n, k, tile.groups, tile.order);
+}
+
+double LayerModel::last_fold_credit(const MTiling& m, const NTiling& n, const KTiling& k) const {
+  const std::int64_t rest = shape_.groups % pack_;
+  const std::int64_t last_pack = rest > 0 ? rest : pack_;
+  return static_cast<double>(
+      timing_.last_tile_credit(m.last_m, n.last * last_pack, k.last * last_pack));
 }
 
 std::int64_t LayerModel::last_credit(const Tile& tile) const {
-  const Axes a = axes(tile);
-  const std::int64_t rest = shape_.groups % pack_;
-  const std::int64_t last_pack = rest > 0 ? rest : pack_;
-  return timing_.last_tile_credit(a.batch.last() * a.rows.last() * a.columns.last(),
-                                  a.n.last() * last_pack, a.k.last() * last_pack);
+  const auto m = m_tiling(tile.batch, fetch_rows(tile.out_h), fetch_columns(tile.out_w));
+  return static_cast<std::int64_t>(
+      last_fold_credit(m, n_tiling(tile.out_channels), k_tiling(tile.in_channels)));
 }
 
 namespace {
@@ -676,6 +894,7 @@ StepCost LayerModel::step_cost(const Tile& tile, const Step& step) const {
     add(cost.cycles, timing_.cycles(ms, ns, ks), 1);
     add(cost.traffic, pack_traffic(ms, ns, ks, rest), 1);
   }
+  if (step.k_tile > 0) cost.traffic.sums_read += outputs * sum_bits;
   return cost;
 }
 
@@ -778,11 +997,7 @@ std::optional<Tile> LayerModel::search(const EnergyModel& energy) const {
       const bool whole = n.tiles == 1 && k.tiles == 1;
       for (const MTiling& m : ms) {
         if (!input_fits(m, k.tile, pack_) || !output_fits(m.greatest_m, n.tile, pack_)) continue;
-        const std::int64_t rest = shape_.groups % pack_;
-        const std::int64_t last_pack = rest > 0 ? rest : pack_;
-        const double cycles =
-            pack_cycles(m, n, k) - static_cast<double>(timing_.last_tile_credit(
-                                       m.last_m, n.last * last_pack, k.last * last_pack));
+        const double cycles = pack_cycles(m, n, k) - last_fold_credit(m, n, k);
         if (objective == Objective::latency && (cycles + lead) * static_cast<double>(shape_.repeat) > best_bound) continue;
         const bool many_m = m.tiles > 1;
         const bool many_n = n.tiles > 1;
@@ -803,7 +1018,9 @@ std::optional<Tile> LayerModel::search(const EnergyModel& energy) const {
             } else if (groups < pack_ && groups != shape_.groups) {
               continue;
             }
-            const ClosedForm form = closed(m, n, k, groups, order, cycles);
+            ClosedForm form = closed(m, n, k, groups, order, cycles);
+            if (objective == Objective::latency && std::ceil(form.latency) > best_value) continue;
+            form = refined(form, m, n, k, groups, order);
             const double latency = std::ceil(form.latency);
             double joules = 0;
             double value = latency;
@@ -901,10 +1118,10 @@ ClosedForm VectorModel::closed_form(const Accelerator& accelerator) const {
     const double own_store = home == out ? store : 0.0;
     const double own_last = own_store / parts;
     const double after = post_cycles / parts + depth;
-    const double pending = chunks > 1 ? own_last : 0.0;
+    const double pending = std::min(own_store - own_last, 2 * own_last);
     if (load > 0) {
-      form.latency = std::max(form.latency, access[home] + load + own_store - own_last - pending +
-                                                std::max(after, pending) + store / parts);
+      form.latency = std::max(form.latency, load + own_store - own_last - pending +
+                                                std::max(access[home] + after, pending) + store / parts);
     }
     (home == 0 ? form.dram_time : form.scratchpad_time) = load + own_store;
   }

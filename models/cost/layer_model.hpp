@@ -99,6 +99,11 @@ struct ClosedForm {
   bool weights_stay = false;           // in the buffer over all repeats
 };
 
+/// Tiles that a buffer holds at once: one, or, double-buffered, as many as fit but at least two.
+struct BufferSlots {
+  std::int64_t input = 2, weight = 2, output = 2;
+};
+
 class LayerModel {
  public:
   /// Precondition: the layer has MACs and `mode` belongs to its widths.
@@ -129,6 +134,8 @@ class LayerModel {
   /// Cycles that the very last step of the layer does not need.
   [[nodiscard]] std::int64_t last_credit(const Tile& tile) const;
 
+  [[nodiscard]] BufferSlots slots(const Tile& tile) const;
+
   /// The weights of the whole layer are one tile and stay in the buffer over its repeats.
   [[nodiscard]] bool weights_stay(const Tile& tile) const;
 
@@ -154,6 +161,8 @@ class LayerModel {
     double greatest_elements = 0;
     std::int64_t greatest_m = 1, last_m = 1, first_m = 1;
     double last_elements = 0;
+    double rows_sum = 0, rows_last = 0;        // input rows fetched by the tiles along out_h
+    double columns_sum = 0, columns_last = 0;
   };
   struct NTiling {
     std::int64_t tile = 1, tiles = 1, last = 1;
@@ -187,6 +196,13 @@ class LayerModel {
   [[nodiscard]] double pack_cycles(const MTiling& m, const NTiling& n, const KTiling& k) const;
   [[nodiscard]] ClosedForm closed(const MTiling& m, const NTiling& n, const KTiling& k,
                                   std::int64_t tile_groups, LoopOrder order, double engine_cycles) const;
+  [[nodiscard]] BufferSlots slots(const MTiling& m, const NTiling& n, const KTiling& k,
+                                  std::int64_t tile_groups) const;
+  [[nodiscard]] double last_fold_credit(const MTiling& m, const NTiling& n, const KTiling& k) const;
+  [[nodiscard]] double stepwise_cycles(const MTiling& m, const NTiling& n, const KTiling& k,
+                                       std::int64_t tile_groups, LoopOrder order) const;
+  [[nodiscard]] ClosedForm refined(ClosedForm form, const MTiling& m, const NTiling& n,
+                                   const KTiling& k, std::int64_t tile_groups, LoopOrder order) const;
   [[nodiscard]] Activity activity(const MTiling& m, const NTiling& n, const KTiling& k,
                                   const ClosedForm& closed, double engine_cycles) const;
   [[nodiscard]] EngineTraffic pack_traffic(const MSums& m, const NSums& n, const KSums& k,

@@ -89,7 +89,8 @@ struct Engine {
 
 struct Buffer {
   Bytes capacity{0};
-  bool double_buffered = true;         // half is filled while the other half is used
+  bool double_buffered = true;         // a tile takes at most half; as many tiles as fit are
+                                       // fetched ahead, at least one
   std::optional<double> read_port;     // bits per cycle towards the engine; none: what it asks for
   std::optional<double> write_port;    // bits per cycle from the DMA (input, weight)
   std::string sram = "sram";           // family of the energy table
