@@ -70,9 +70,9 @@ TEST_CASE("no line is wider than 100 columns, whatever stands in the report") {
   layer.bottleneck = long_name;
   layer.macs = 8'999'999'999'999'999;
   layer.widths = layer.computed = {16, 16};
-  layer.latency = Cycles(4'000'000'000'000'000'000);
+  layer.latency = Cycles(40'000'000'000'000'000);
   layer.cycles.busy = layer.latency;
-  layer.activity.dram_read = Bytes(4'000'000'000'000'000'000);
+  layer.activity.dram_read = Bytes(40'000'000'000'000'000);
   layer.energy.compute = Picojoules(1e300);
   layer.bitops = 1e300;
   report.layers[1].name = "a\nb\x1b[31mred\x1b[0m\ttab \xff\xfe \xe2\x80\xae flipped";
