@@ -40,6 +40,11 @@ struct Entry {
   const KindRow* kind = nullptr;
   std::vector<std::string> input_names;
   std::optional<Value> result;  // once it is built
+
+  /// About the layer as a whole.
+  void error(const std::string& message) {
+    reader.problems().error(reader.place(), reader.path(), message);
+  }
 };
 
 /// What the builders of the kinds work on: one entry with its inputs.
@@ -713,7 +718,7 @@ void NetworkReader::read_entry_inputs(std::size_t index) {
     } else if (inputs_.size() == 1) {
       entry.input_names = {inputs_.begin()->first};
     } else if (!inputs_.empty()) {
-      entry.reader.error("", "expected 'inputs': the network has several");
+      entry.error("expected 'inputs': the network has several");
     }
   } else if (node->kind == YamlNode::Kind::scalar) {
     entry.input_names = {node->text};
@@ -786,7 +791,7 @@ void NetworkReader::build_entry(Entry& entry) {
     entry.kind->build(site);
   } catch (const ShapeError& error) {
     entry.result.reset();
-    entry.reader.error("", error.what());
+    entry.error(error.what());
   }
   check_output_shape(entry);
   entry.reader.finish();
