@@ -169,7 +169,7 @@ layers:
   CHECK(output_of(network, "att.output") == Sizes{2, 7, 12});
 }
 
-TEST_CASE("a cycle is named") {
+TEST_CASE("a cycle of layers is named") {
   CHECK(message_of(R"(inputs: {x: [1, 4]}
 layers:
   - {name: a, kind: add, inputs: [x, c]}
