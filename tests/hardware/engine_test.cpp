@@ -1,0 +1,658 @@
+// The compute engines: how widths become passes and products, and closed forms of time against loops
+// that play every fold.
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <optional>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <catch2/catch.hpp>
+
+#include "models/hardware/engine.hpp"
+
+using namespace widthwise;
+
+namespace {
+
+constexpr BitWidth kWidest = 16;
+
+Engine bit_fusion() {
+  Engine engine;
+  engine.scaling = Scaling::fusion;
+  engine.max_bits = 8;
+  engine.supported_bits = {2, 4, 8};
+  return engine;
+}
+
+Engine serial_engine(SerialOperand serial) {
+  Engine engine;
+  engine.kind = EngineKind::bit_serial;
+  engine.serial = serial;
+  engine.lanes = 64;
+  return engine;
+}
+
+WidthMode mode_of(const Engine& engine, BitWidth weight, BitWidth activation) {
+  const auto mode = width_mode(engine, {weight, activation});
+  INFO("w" << weight << "a" << activation);
+  REQUIRE(mode);
+  return *mode;
+}
+
+template <class Check>
+void at_all_widths(Check check) {
+  for (BitWidth weight = 1; weight <= kWidest; ++weight) {
+    for (BitWidth activation = 1; activation <= kWidest; ++activation) {
+      INFO("w" << weight << "a" << activation);
+      check(weight, activation);
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a fusion PE makes Bit Fusion's nine combinations") {
+  struct Factor {
+    BitWidth weight, activation;
+    std::int64_t products;
+  };
+  constexpr Factor kNine[] = {{2, 2, 16}, {2, 4, 8}, {2, 8, 4}, {4, 2, 8}, {4, 4, 4},
+                              {4, 8, 2},  {8, 2, 4}, {8, 4, 2}, {8, 8, 1}};
+  for (const Factor& factor : kNine) {
+    INFO("w" << factor.weight << "a" << factor.activation);
+    const WidthMode mode = mode_of(bit_fusion(), factor.weight, factor.activation);
+    CHECK(mode.products == factor.products);
+    CHECK(mode.passes == 1);
+    CHECK(mode.computed == LayerWidths{factor.weight, factor.activation});
+    CHECK(mode.operation == LayerWidths{factor.weight, factor.activation});
+    CHECK(mode.operations_per_mac == 1);
+  }
+}
+
+TEST_CASE("a fusion PE rounds widths up to those it splits into: 1 to 2, 3 to 4, 5, 6 and 7 to 8") {
+  constexpr BitWidth kRounded[] = {2, 2, 4, 4, 8, 8, 8, 8};
+  for (BitWidth weight = 1; weight <= 8; ++weight) {
+    for (BitWidth activation = 1; activation <= 8; ++activation) {
+      const WidthMode mode = mode_of(bit_fusion(), weight, activation);
+      const BitWidth w = kRounded[weight - 1];
+      const BitWidth a = kRounded[activation - 1];
+      CHECK(mode.computed == LayerWidths{w, a});
+      CHECK(mode.products == (8 / w) * (8 / a));
+      CHECK(mode.weight_bits_per_pass == w);
+      CHECK(mode.activation_bits_per_pass == a);
+    }
+  }
+}
+
+TEST_CASE("operands wider than the PE are split over passes of equal pieces") {
+  Engine engine = bit_fusion();
+  engine.temporal = true;
+  at_all_widths([&](BitWidth weight, BitWidth activation) {
+    const WidthMode mode = mode_of(engine, weight, activation);
+    CHECK(mode.weight_passes == (weight > 8 ? 2 : 1));
+    CHECK(mode.activation_passes == (activation > 8 ? 2 : 1));
+    CHECK(mode.passes == mode.weight_passes * mode.activation_passes);
+    // Halves of 9 to 16 bits have 5 to 8 bits: one product each.
+    if (weight > 8 && activation > 8) {
+      CHECK(mode.products == 1);
+      CHECK(mode.computed == LayerWidths{16, 16});
+      CHECK(mode.operations_per_mac == 4);
+    }
+  });
+  engine.max_bits = 4;
+  engine.supported_bits = {1, 2, 4};
+  constexpr std::int64_t kPasses[] = {1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4};
+  // ceil(bits / passes): 1 2 3 4, 3 3 4 4, 3 4 4 4, 4 4 4 4, rounded up to 1, 2 or 4.
+  constexpr BitWidth kPiece[] = {1, 2, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4};
+  for (BitWidth bits = 1; bits <= kWidest; ++bits) {
+    INFO(bits << " bits");
+    const WidthMode mode = mode_of(engine, bits, 4);
+    CHECK(mode.passes == kPasses[bits - 1]);
+    CHECK(mode.weight_bits_per_pass == kPiece[bits - 1]);
+    CHECK(mode.computed.weight == kPasses[bits - 1] * kPiece[bits - 1]);
+    CHECK(mode.products == 4 / kPiece[bits - 1]);
+  }
+}
+
+TEST_CASE("without temporal passes a width above the PE's is not supported, the PE's own is") {
+  for (const Scaling scaling : {Scaling::fixed, Scaling::fusion, Scaling::subword}) {
+    Engine engine = bit_fusion();
+    engine.scaling = scaling;
+    CHECK(width_mode(engine, {8, 8}));
+    CHECK_FALSE(width_mode(engine, {9, 8}));
+    CHECK_FALSE(width_mode(engine, {8, 9}));
+    engine.temporal = true;
+    CHECK(width_mode(engine, {9, 8}));
+    CHECK(width_mode(engine, {16, 16}));
+  }
+}
+
+TEST_CASE("a fixed PE does one product of its own width whatever is asked") {
+  Engine engine;
+  engine.max_bits = 8;
+  engine.temporal = true;
+  at_all_widths([&](BitWidth weight, BitWidth activation) {
+    const WidthMode mode = mode_of(engine, weight, activation);
+    const int weight_passes = weight > 8 ? 2 : 1;
+    const int activation_passes = activation > 8 ? 2 : 1;
+    CHECK(mode.products == 1);
+    CHECK(mode.passes == weight_passes * activation_passes);
+    CHECK(mode.operation == LayerWidths{8, 8});
+    CHECK(mode.computed == LayerWidths{8 * weight_passes, 8 * activation_passes});
+    CHECK(mode.operations_per_mac == weight_passes * activation_passes);
+  });
+}
+
+TEST_CASE("a sub-word parallel PE splits both operands at the wider of the two") {
+  Engine engine;
+  engine.scaling = Scaling::subword;
+  engine.max_bits = 16;
+  engine.supported_bits = {4, 8, 16};
+  at_all_widths([&](BitWidth weight, BitWidth activation) {
+    const WidthMode mode = mode_of(engine, weight, activation);
+    const BitWidth wider = std::max(weight, activation);
+    const BitWidth split = wider <= 4 ? 4 : wider <= 8 ? 8 : 16;
+    CHECK(mode.products == 16 / split);
+    CHECK(mode.passes == 1);
+    CHECK(mode.operation == LayerWidths{split, split});
+    CHECK(mode.computed == LayerWidths{split, split});
+  });
+}
+
+TEST_CASE("a bit-serial engine takes w a, w or a passes by its serial operand") {
+  at_all_widths([](BitWidth weight, BitWidth activation) {
+    const WidthMode both = mode_of(serial_engine(SerialOperand::both), weight, activation);
+    const WidthMode weights = mode_of(serial_engine(SerialOperand::weights), weight, activation);
+    const WidthMode activations =
+        mode_of(serial_engine(SerialOperand::activations), weight, activation);
+    CHECK(both.passes == weight * activation);
+    CHECK(weights.passes == weight);
+    CHECK(activations.passes == activation);
+    for (const WidthMode* mode : {&both, &weights, &activations}) {
+      CHECK(mode->products == 64);
+      CHECK(mode->operations_per_mac == static_cast<double>(mode->passes));
+      CHECK(mode->computed == LayerWidths{weight, activation});
+      CHECK(mode->passes == mode->weight_passes * mode->activation_passes);
+    }
+    CHECK(both.operation == LayerWidths{1, 1});
+    CHECK(weights.operation == LayerWidths{1, 16});
+    CHECK(activations.operation == LayerWidths{16, 1});
+    CHECK(weights.activation_bits_per_pass == activation);
+    CHECK(activations.weight_bits_per_pass == weight);
+  });
+}
+
+TEST_CASE("a sign plane adds one pass over the weights") {
+  Engine engine = serial_engine(SerialOperand::both);
+  engine.sign_plane = true;
+  at_all_widths([&](BitWidth weight, BitWidth activation) {
+    const WidthMode mode = mode_of(engine, weight, activation);
+    CHECK(mode.weight_passes == weight + 1);
+    CHECK(mode.passes == (weight + 1) * activation);
+    CHECK(mode.computed == LayerWidths{weight, activation});
+  });
+}
+
+TEST_CASE("several bits a cycle divide the passes, rounded up") {
+  for (const int weight_bits : {1, 2, 3, 4}) {
+    for (const int activation_bits : {1, 2, 4}) {
+      Engine engine = serial_engine(SerialOperand::both);
+      engine.weight_bits_per_cycle = weight_bits;
+      engine.activation_bits_per_cycle = activation_bits;
+      at_all_widths([&](BitWidth weight, BitWidth activation) {
+        const WidthMode mode = mode_of(engine, weight, activation);
+        const int weight_passes = (weight + weight_bits - 1) / weight_bits;
+        const int activation_passes = (activation + activation_bits - 1) / activation_bits;
+        CHECK(mode.passes == weight_passes * activation_passes);
+        CHECK(mode.computed ==
+              LayerWidths{weight_passes * weight_bits, activation_passes * activation_bits});
+        CHECK(mode.operation == LayerWidths{weight_bits, activation_bits});
+      });
+    }
+  }
+}
+
+TEST_CASE("a parallel operand wider than the unit takes several passes") {
+  Engine engine = serial_engine(SerialOperand::weights);
+  engine.parallel_bits = 8;
+  CHECK(mode_of(engine, 3, 8).passes == 3);
+  CHECK(mode_of(engine, 3, 9).passes == 6);
+  CHECK(mode_of(engine, 3, 16).passes == 6);
+}
+
+TEST_CASE("a bit-serial engine computes up to its greatest widths and not beyond") {
+  Engine engine = serial_engine(SerialOperand::both);
+  engine.max_weight_bits = 5;
+  engine.max_activation_bits = 7;
+  CHECK(width_mode(engine, {5, 7}));
+  CHECK_FALSE(width_mode(engine, {6, 7}));
+  CHECK_FALSE(width_mode(engine, {5, 8}));
+  CHECK(supported_widths(engine) == "weights of 1..5 and activations of 1..7 bits");
+}
+
+// --- time -------------------------------------------------------------------------------------------
+
+namespace {
+
+/// An engine with its timing written out, and what runs on it.
+struct Case {
+  Engine engine;
+  LayerWidths widths;
+  std::int64_t m = 1, n = 1, channels = 1, kernel = 1;
+  bool im2col = false;
+  BitWidth stored_input = 8;
+  EnginePorts ports;
+};
+
+/// Plays tiles fold by fold and step by step; shares no formula with the engine but its widths.
+class Loops {
+ public:
+  explicit Loops(const Case& what) : c_(what), mode_(*width_mode(what.engine, what.widths)) {
+    const Engine& e = c_.engine;
+    serial_ = e.kind == EngineKind::bit_serial;
+    k_in_time_ = serial_ || e.dataflow == Dataflow::output_stationary;
+    lanes_ = k_in_time_ ? mode_.products : mode_.products * e.rows;
+    const EngineTiming& t = e.timing;
+    load_ = linear(*t.load, 0);
+    if (!k_in_time_ && load_ > 0) {
+      // The stationary operand's port may be slower than the array takes it.
+      const bool inputs_stay = e.dataflow == Dataflow::input_stationary;
+      const auto& port = inputs_stay ? c_.ports.input : c_.ports.weight;
+      const std::int64_t held = std::min<std::int64_t>(e.columns, inputs_stay ? c_.m : c_.n);
+      const std::int64_t bits = inputs_stay ? input_bits() : mode_.weight_bits_per_pass;
+      const std::int64_t fold = std::min(lanes_, terms(c_.channels)) * held * bits;
+      if (port) load_ = std::max(load_, static_cast<std::int64_t>(std::ceil(static_cast<double>(fold) / *port)));
+    }
+  }
+
+  struct Time {
+    std::int64_t busy = 0;   // steps
+    std::int64_t wait = 0;   // further cycles of steps that a port is too narrow for
+    std::int64_t other = 0;  // everything else
+    [[nodiscard]] std::int64_t total() const { return busy + wait + other; }
+  };
+
+  /// All folds of a tile, each with all that it may cost.
+  Time tile(std::int64_t m, std::int64_t n, std::int64_t channels) {
+    Time time;
+    const Engine& e = c_.engine;
+    if (k_in_time_) {
+      for (std::int64_t row = 0; row < m; row += e.rows) {
+        for (std::int64_t column = 0; column < n; column += e.columns) {
+          const std::int64_t used = std::min<std::int64_t>(e.columns, n - column);
+          std::int64_t inside = 0;
+          for (std::int64_t pass = 0; pass < mode_.passes; ++pass) {
+            const std::int64_t before = time.busy + time.wait;
+            for_each_step(channels, [&](std::int64_t lanes) { step(time, lanes); });
+            const std::int64_t stream = time.busy + time.wait - before;
+            last_stream_ = stream;
+            last_before_ = inside;
+            time.other += padded(stream) - stream + e.timing.fold_gap;
+            inside += padded(stream) + e.timing.fold_gap;
+          }
+          time.other += around(inside, used);
+        }
+      }
+      return time;
+    }
+    const bool inputs_stay = e.dataflow == Dataflow::input_stationary;
+    const std::int64_t across = inputs_stay ? m : n;
+    const std::int64_t along = inputs_stay ? n : m;
+    for (std::int64_t pass = 0; pass < mode_.passes; ++pass) {
+      for (std::int64_t column = 0; column < across; column += e.columns) {
+        const std::int64_t used = std::min<std::int64_t>(e.columns, across - column);
+        for_each_step(channels, [&](std::int64_t lanes) {
+          const std::int64_t before = time.busy + time.wait;
+          for (std::int64_t i = 0; i < along; ++i) step(time, lanes);
+          const std::int64_t stream = time.busy + time.wait - before;
+          last_stream_ = stream;
+          last_before_ = 0;
+          time.other += padded(stream) - stream + e.timing.fold_gap +
+                        around(padded(stream) + 0, used);
+        });
+      }
+    }
+    return time;
+  }
+
+  /// A layer of one tile from its first operand to its last result.
+  std::int64_t layer(std::int64_t m, std::int64_t n, std::int64_t channels) {
+    const EngineTiming& t = c_.engine.timing;
+    std::int64_t total = tile(m, n, channels).total();
+    if (t.folds == FoldOverlap::serial) return total - t.fold_gap;
+    const std::int64_t across =
+        !k_in_time_ && c_.engine.dataflow == Dataflow::input_stationary ? m : n;
+    const std::int64_t used = std::min<std::int64_t>(c_.engine.columns, across);
+    // The last fold has no successor: no gap, no padding, no wait for weights that do not come.
+    const std::int64_t last = k_in_time_ ? last_before_ + padded(last_stream_) + t.fold_gap
+                                         : padded(last_stream_);
+    const std::int64_t gap = k_in_time_ ? 0 : t.fold_gap;
+    const std::int64_t whole = *t.load_hidden ? std::max(last, load_) + gap : last + gap;
+    const std::int64_t needed =
+        last_before_ + (t.pad_last_block ? padded(last_stream_) : last_stream_);
+    total += needed - whole;
+    return load_ + linear(*t.fill, used) + total + linear(*t.drain, used);
+  }
+
+ private:
+  [[nodiscard]] std::int64_t linear(const LinearCycles& l, std::int64_t used) const {
+    return l.rows * c_.engine.rows + l.columns * c_.engine.columns + l.used_columns * used +
+           l.constant;
+  }
+  [[nodiscard]] std::int64_t input_bits() const {
+    return serial_ ? mode_.activation_bits_per_pass
+                   : (c_.stored_input + mode_.activation_passes - 1) / mode_.activation_passes;
+  }
+  [[nodiscard]] std::int64_t terms(std::int64_t channels) const {
+    return c_.im2col ? channels * c_.kernel : channels;
+  }
+  [[nodiscard]] std::int64_t padded(std::int64_t stream) const {
+    const std::int64_t block = c_.engine.timing.stream_block;
+    return (stream + block - 1) / block * block;
+  }
+
+  /// Cycles of a fold beside its stream and its gap.
+  [[nodiscard]] std::int64_t around(std::int64_t stream, std::int64_t used) const {
+    const EngineTiming& t = c_.engine.timing;
+    if (t.folds == FoldOverlap::serial) return load_ + linear(*t.fill, used) + linear(*t.drain, used);
+    return *t.load_hidden ? std::max<std::int64_t>(0, load_ - stream) : load_;
+  }
+
+  template <class Step>
+  void for_each_step(std::int64_t channels, Step step) const {
+    for (std::int64_t position = 0; position < (c_.im2col ? 1 : c_.kernel); ++position) {
+      for (std::int64_t term = 0; term < terms(channels); term += lanes_) {
+        step(std::min(lanes_, terms(channels) - term));
+      }
+    }
+  }
+
+  /// One step: as many cycles as the slower port takes for its operands.
+  void step(Time& time, std::int64_t lanes) const {
+    const Engine& e = c_.engine;
+    std::int64_t input = 0;
+    std::int64_t weight = 0;
+    const std::int64_t columns = std::min<std::int64_t>(e.columns, c_.n);
+    if (k_in_time_) {
+      input = lanes * std::min<std::int64_t>(e.rows, c_.m) * input_bits();
+      weight = lanes * columns * mode_.weight_bits_per_pass;
+    } else if (e.dataflow == Dataflow::weight_stationary) {
+      input = lanes * input_bits();
+      if (e.weights == WeightDelivery::streamed) weight = lanes * columns * mode_.weight_bits_per_pass;
+    } else {
+      weight = lanes * mode_.weight_bits_per_pass;
+    }
+    std::int64_t cycles = 1;
+    const auto limit = [&](std::int64_t bits, const std::optional<double>& port) {
+      if (port) cycles = std::max(cycles, static_cast<std::int64_t>(std::ceil(static_cast<double>(bits) / *port)));
+    };
+    limit(input, c_.ports.input);
+    limit(weight, c_.ports.weight);
+    ++time.busy;
+    time.wait += cycles - 1;
+  }
+
+  Case c_;
+  WidthMode mode_;
+  bool serial_ = false, k_in_time_ = false;
+  std::int64_t lanes_ = 1, load_ = 0;
+  std::int64_t last_stream_ = 0, last_before_ = 0;
+};
+
+class Random {
+ public:
+  explicit Random(unsigned seed) : generator_(seed) {}
+  std::int64_t operator()(std::int64_t least, std::int64_t most) {
+    return std::uniform_int_distribution<std::int64_t>(least, most)(generator_);
+  }
+  bool coin() { return (*this)(0, 1) == 1; }
+
+ private:
+  std::mt19937 generator_;
+};
+
+Case random_case(Random& random) {
+  Case what;
+  Engine& e = what.engine;
+  e.rows = static_cast<int>(random(1, 6));
+  e.columns = static_cast<int>(random(1, 6));
+  if (random(0, 3) == 0) {
+    e = serial_engine(static_cast<SerialOperand>(random(0, 2)));
+    e.rows = static_cast<int>(random(1, 6));
+    e.columns = static_cast<int>(random(1, 6));
+    e.lanes = static_cast<int>(random(1, 9));
+    what.widths = {static_cast<int>(random(1, 4)), static_cast<int>(random(1, 4))};
+  } else {
+    e.dataflow = static_cast<Dataflow>(random(0, 2));
+    e.weights = random.coin() ? WeightDelivery::preloaded : WeightDelivery::streamed;
+    e.scaling = static_cast<Scaling>(random(0, 2));
+    e.supported_bits = {2, 4, 8};
+    e.temporal = true;
+    what.widths = {static_cast<int>(random(1, 16)), static_cast<int>(random(1, 16))};
+  }
+  EngineTiming& t = e.timing;
+  t.folds = random.coin() ? FoldOverlap::pipelined : FoldOverlap::serial;
+  t.load_hidden = random.coin();
+  t.load = LinearCycles{.rows = static_cast<int>(random(0, 1)), .constant = static_cast<int>(random(0, 3))};
+  t.fill = LinearCycles{.rows = static_cast<int>(random(0, 1)), .columns = static_cast<int>(random(0, 1))};
+  t.drain = LinearCycles{.rows = static_cast<int>(random(0, 2)),
+                         .columns = static_cast<int>(random(0, 1)),
+                         .used_columns = static_cast<int>(random(0, 1)),
+                         .constant = static_cast<int>(random(0, 3))};
+  t.stream_block = static_cast<int>(random(1, 4));
+  t.pad_last_block = random.coin();
+  t.fold_gap = static_cast<int>(random(0, 3));
+  what.m = random(1, 30);
+  what.n = random(1, 30);
+  what.channels = random(1, 40);
+  what.kernel = random(1, 4);
+  what.im2col = random.coin();
+  what.stored_input = static_cast<BitWidth>(random(what.widths.activation, 16));
+  return what;
+}
+
+void add_ports(Case& what, Random& random) {
+  if (random.coin()) what.ports.input = static_cast<double>(random(1, 64));
+  if (random.coin() || !what.ports.input) what.ports.weight = static_cast<double>(random(1, 64));
+}
+
+LayerTiming timing_of(const Case& what) {
+  EngineWork work;
+  work.m = what.m;
+  work.n = what.n;
+  work.channels = what.channels;
+  work.kernel = what.kernel;
+  work.im2col = what.im2col;
+  work.stored_input = what.stored_input;
+  return LayerTiming(what.engine, *width_mode(what.engine, what.widths), work, what.ports);
+}
+
+std::string describe(const Case& what) {
+  const Engine& e = what.engine;
+  std::string text = e.kind == EngineKind::bit_serial ? "serial" : "array";
+  text += " dataflow " + std::to_string(static_cast<int>(e.dataflow)) + " " + std::to_string(e.rows) +
+          "x" + std::to_string(e.columns) + " lanes " + std::to_string(e.lanes) +
+          (e.timing.folds == FoldOverlap::serial ? " folds in turn" : " folds pipelined") +
+          (*e.timing.load_hidden ? " load hidden" : " load shown") + " m " + std::to_string(what.m) +
+          " n " + std::to_string(what.n) + " channels " + std::to_string(what.channels) + " kernel " +
+          std::to_string(what.kernel) + (what.im2col ? " im2col" : "") + " w" +
+          std::to_string(what.widths.weight) + "a" + std::to_string(what.widths.activation);
+  return text;
+}
+
+/// Cuts an extent into random parts, all but the last a multiple of `step`.
+std::vector<std::int64_t> random_parts(std::int64_t extent, std::int64_t step, Random& random) {
+  std::vector<std::int64_t> parts;
+  while (extent > 0) {
+    parts.push_back(std::min(extent, random(1, (extent + step - 1) / step) * step));
+    extent -= parts.back();
+  }
+  return parts;
+}
+
+void check_tiles(const Case& what, std::int64_t channel_step, Random& random) {
+  INFO(describe(what));
+  const LayerTiming timing = timing_of(what);
+  Loops loops(what);
+  // One tile.
+  const MSums m = timing.m_sums(what.m);
+  const NSums n = timing.n_sums(what.n);
+  const KSums k = timing.k_sums(what.channels);
+  const Loops::Time whole = loops.tile(what.m, what.n, what.channels);
+  CHECK(timing.total_cycles(m, n, k) == whole.total());
+  const EngineCycles cycles = timing.cycles(m, n, k);
+  CHECK(cycles.busy == whole.busy);
+  CHECK(cycles.wait_input + cycles.wait_weight == whole.wait);
+  CHECK(cycles.fill + cycles.drain == whole.other);
+  CHECK(timing.start_cycles() + timing.total_cycles(m, n, k) -
+            timing.last_tile_credit(what.m, what.n, what.channels) + timing.finish_cycles() ==
+        loops.layer(what.m, what.n, what.channels));
+  // Any tiles: the sums over each axis give the sum over all combinations.
+  MSums m_sum;
+  NSums n_sum;
+  KSums k_sum;
+  const auto ms = random_parts(what.m, 1, random);
+  const auto ns = random_parts(what.n, 1, random);
+  const auto ks = random_parts(what.channels, channel_step, random);
+  for (const std::int64_t part : ms) m_sum.add(timing.m_sums(part), 1);
+  for (const std::int64_t part : ns) n_sum.add(timing.n_sums(part), 1);
+  for (const std::int64_t part : ks) k_sum.add(timing.k_sums(part), 1);
+  Loops::Time sum;
+  std::int64_t tiles_busy = 0;
+  for (const std::int64_t pm : ms) {
+    for (const std::int64_t pn : ns) {
+      for (const std::int64_t pk : ks) {
+        const Loops::Time time = loops.tile(pm, pn, pk);
+        sum.busy += time.busy;
+        sum.wait += time.wait;
+        sum.other += time.other;
+        tiles_busy += timing.cycles(timing.m_sums(pm), timing.n_sums(pn), timing.k_sums(pk)).busy;
+      }
+    }
+  }
+  CHECK(timing.total_cycles(m_sum, n_sum, k_sum) == sum.total());
+  const EngineCycles tiled = timing.cycles(m_sum, n_sum, k_sum);
+  CHECK(tiled.busy == sum.busy);
+  CHECK(tiled.busy == tiles_busy);
+  CHECK(tiled.wait_input + tiled.wait_weight == sum.wait);
+  CHECK(tiled.fill + tiled.drain == sum.other);
+}
+
+}  // namespace
+
+TEST_CASE("time and busy cycles of any tiles are those of their folds played one by one") {
+  Random random(1);
+  for (int i = 0; i < 2000; ++i) {
+    check_tiles(random_case(random), 1, random);
+  }
+}
+
+TEST_CASE("narrow ports stretch each step to the slower port, with tiles of whole K-steps") {
+  Random random(2);
+  for (int i = 0; i < 2000; ++i) {
+    Case what = random_case(random);
+    add_ports(what, random);
+    const std::int64_t lanes = timing_of(what).lanes_along_k();
+    // Whole K-steps of im2col tiles: as many channels as fill the lanes with every kernel position.
+    check_tiles(what, lanes, random);
+  }
+}
+
+TEST_CASE("narrow ports never make a part of the time negative, whatever the tiles") {
+  Random random(3);
+  for (int i = 0; i < 2000; ++i) {
+    Case what = random_case(random);
+    add_ports(what, random);
+    INFO(describe(what));
+    const LayerTiming timing = timing_of(what);
+    KSums k;
+    for (const std::int64_t part : random_parts(what.channels, 1, random)) k.add(timing.k_sums(part), 1);
+    const EngineCycles cycles = timing.cycles(timing.m_sums(what.m), timing.n_sums(what.n), k);
+    CHECK(cycles.busy > 0);
+    CHECK(cycles.wait_input >= 0);
+    CHECK(cycles.wait_weight >= 0);
+    CHECK(cycles.fill >= 0);
+    CHECK(cycles.drain >= 0);
+  }
+}
+
+TEST_CASE("a port as wide as the array's demand costs nothing, one bit less costs a cycle a step") {
+  Case what;
+  what.engine.dataflow = Dataflow::output_stationary;
+  what.engine.rows = 4;
+  what.engine.columns = 3;
+  what.engine.timing.load = what.engine.timing.fill = what.engine.timing.drain = LinearCycles{};
+  what.m = 4;
+  what.n = 3;
+  what.channels = 10;
+  const auto total = [&] {
+    const LayerTiming timing = timing_of(what);
+    return timing.total_cycles(timing.m_sums(4), timing.n_sums(3), timing.k_sums(10));
+  };
+  CHECK(total() == 10);
+  what.ports.input = 4 * 8;  // rows x bits
+  what.ports.weight = 3 * 8;
+  CHECK(total() == 10);
+  what.ports.input = 4 * 8 - 1;
+  CHECK(total() == 20);
+  what.ports.input = 4 * 8;
+  what.ports.weight = 3 * 8 - 1;
+  CHECK(total() == 20);
+}
+
+TEST_CASE("traffic of an array counts every operand once per use of the buffers") {
+  // 2 x 2 blocks of outputs, K of 10: each input is read for each block of columns, each weight for
+  // each block of rows.
+  Case what;
+  what.engine.dataflow = Dataflow::output_stationary;
+  what.engine.rows = 4;
+  what.engine.columns = 3;
+  what.m = 8;
+  what.n = 6;
+  what.channels = 10;
+  const LayerTiming stationary = timing_of(what);
+  const auto traffic = [&](const LayerTiming& timing) {
+    return timing.traffic(timing.m_sums(8), timing.n_sums(6), timing.k_sums(10));
+  };
+  CHECK(traffic(stationary).input_read == 8 * 10 * 2 * 8);
+  CHECK(traffic(stationary).weight_read == 10 * 6 * 2 * 8);
+  CHECK(traffic(stationary).sums_written == 8 * 6 * 32);
+  CHECK(traffic(stationary).sums_read == 0);
+  // Weight-stationary: each weight once, partial sums back and forth for each of three K-steps.
+  what.engine.dataflow = Dataflow::weight_stationary;
+  const LayerTiming weights = timing_of(what);
+  CHECK(traffic(weights).input_read == 8 * 10 * 2 * 8);
+  CHECK(traffic(weights).weight_read == 10 * 6 * 8);
+  CHECK(traffic(weights).sums_written == 8 * 6 * 3 * 32);
+  CHECK(traffic(weights).sums_read == 8 * 6 * 2 * 32);
+}
+
+TEST_CASE("groups share the array as long as columns and lanes last") {
+  Engine engine;
+  engine.kind = EngineKind::bit_serial;
+  engine.rows = engine.columns = 16;
+  engine.lanes = 256;
+  ComputeShape shape;
+  shape.groups = 100;
+  shape.kernel_h = shape.kernel_w = 3;
+  const auto pack = [&](bool im2col) {
+    return groups_per_pack(engine, *width_mode(engine, {4, 4}), shape, im2col);
+  };
+  CHECK(pack(true) == 1);
+  engine.groups = GroupMapping::block_diagonal;
+  CHECK(pack(true) == 16);   // columns / 1, fewer than 256 / 9
+  shape.out_channels = 5;
+  CHECK(pack(true) == 3);    // 16 / 5
+  shape.out_channels = 1;
+  shape.in_channels = 4;
+  CHECK(pack(true) == 7);    // 256 / 36
+  CHECK(pack(false) == 16);  // 256 / 4 = 64
+  shape.groups = 2;
+  CHECK(pack(false) == 2);
+  shape.groups = 100;
+  shape.in_channels = 300;
+  CHECK(pack(false) == 1);
+}
