@@ -49,11 +49,13 @@ void EngineModule::wait_for_tiles(const StepRecord& step, Ticks idle_since, std:
                                       ? at(Bank::output, step.output_fill)
                                       : Ticks{0});
   const Ticks weight_at = at(Bank::weight, step.weight_fill);
+  // Room counts the tiles that have left, in whatever order: it may have come with a later one.
+  const bool room_came_last = step.starts_output && now() > std::max({idle_since, input_at, weight_at, room_at});
   const std::array<std::pair<Ticks, Wait>, 3> causes{
-      {{input_at, Wait::input}, {weight_at, Wait::weight}, {room_at, Wait::output}}};
+      {{input_at, Wait::input}, {weight_at, Wait::weight}, {room_came_last ? now() : room_at, Wait::output}}};
   const auto last = *std::max_element(causes.begin(), causes.end(),
                                       [](const auto& a, const auto& b) { return a.first < b.first; });
-  const Ticks begin = std::max(idle_since, ticks_of(cycles_rounded_up(last.first)));
+  const Ticks begin = std::max(idle_since, ticks_of(cycles_rounded_up(std::max(last.first, now()))));
   if (begin > now()) sc_core::wait(time_of(begin - now()));
   if (begin > idle_since) {
     context_.tell([&](Listener& listener) { listener.array_waits(last.second, idle_since, begin); });

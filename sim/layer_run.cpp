@@ -28,16 +28,11 @@ Bank bank_of(Stream stream) {
 }
 
 LayerRun::LayerRun(const LayerPlan& plan, const Accelerator& accelerator, bool first) {
-  const Memory& memory = accelerator.memory;
-  const auto slots = [](const Buffer& buffer) { return buffer.double_buffered ? 2 : 1; };
-  const BufferSlots held = plan.engine ? plan.engine->slots(plan.tile)
-                                       : BufferSlots{.input = slots(memory.input_buffer),
-                                                     .weight = slots(memory.weight_buffer),
-                                                     .output = slots(memory.output_buffer)};
+  const BufferSlots held = plan.engine ? plan.engine->slots(plan.tile) : plan.vector->slots;
   banks[static_cast<std::size_t>(Bank::input)].slots = held.input;
   banks[static_cast<std::size_t>(Bank::weight)].slots = held.weight;
   banks[static_cast<std::size_t>(Bank::output)].slots = held.output;
-  burst_ = memory.dram.burst.count();
+  burst_ = accelerator.memory.dram.burst.count();
   if (plan.engine) from_engine(plan, accelerator, first);
   else from_vector(plan, accelerator);
   stores_left = output_fills;

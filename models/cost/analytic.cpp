@@ -96,7 +96,7 @@ CostReport analytic_cost(const Network& network, const WidthPlan& widths,
     LayerCost cost = describe_layer(layer);
     const ClosedForm form = layer.engine ? layer.engine->closed_form(layer.tile)
                                          : layer.vector->closed_form(accelerator);
-    cost.latency = Cycles(static_cast<std::int64_t>(std::ceil(form.latency)));
+    cost.latency = Cycles(whole_cycles(form.latency));
     if (layer.engine) {
       cost.activity = layer.engine->activity(layer.tile, form);
       account_engine(cost, layer, form);

@@ -11,6 +11,7 @@ namespace widthwise {
 namespace {
 
 constexpr double kUnlimited = 1e300;
+constexpr double kMostSlots = 64;  // tiles that the DMA keeps track of per buffer
 
 EngineWork engine_work(const ComputeShape& shape, std::int64_t pack, bool im2col,
                        BitWidth stored_input) {
@@ -34,13 +35,15 @@ double tile_capacity(const Buffer& buffer) {
   return static_cast<double>(to_bits(buffer.capacity).count()) / (buffer.double_buffered ? 2 : 1);
 }
 
-/// Least tile size for each distinct number of tiles of `extent`, in multiples of `step` (the whole
-/// extent always among them), descending.
-void distinct_tiles(std::int64_t extent, std::int64_t step, std::vector<std::int64_t>& tiles) {
+/// Least tile size for each distinct number of tiles of `extent`, in multiples of `step`, descending;
+/// none greater than `most` but, where `most` is less than a step, one step.
+void distinct_tiles(std::int64_t extent, std::int64_t step, std::int64_t most,
+                    std::vector<std::int64_t>& tiles) {
   tiles.clear();
   const std::int64_t units = ceil_div(extent, step);
+  const std::int64_t most_units = std::max<std::int64_t>(1, ceil_div(std::min(most, extent), step));
   std::int64_t before = 0;
-  for (std::int64_t count = 1; count <= units;) {
+  for (std::int64_t count = ceil_div(units, most_units); count <= units;) {
     const std::int64_t tile = ceil_div(units, count);
     if (tile != before) tiles.push_back(std::min(extent, tile * step));
     before = tile;
@@ -50,6 +53,10 @@ void distinct_tiles(std::int64_t extent, std::int64_t step, std::vector<std::int
 }
 
 }  // namespace
+
+std::int64_t whole_cycles(double cycles) {
+  return static_cast<std::int64_t>(std::ceil(cycles - 1e-6));
+}
 
 Bytes burst_bytes(double bits, const Dram& dram) {
   const double bytes = std::ceil(bits / 8);
@@ -132,32 +139,42 @@ std::int64_t LayerModel::fetched(std::int64_t first_output, std::int64_t outputs
   return std::max<std::int64_t>(0, std::min(begin + span, extent) - std::max<std::int64_t>(begin, 0));
 }
 
-LayerModel::Fetch LayerModel::fetch_rows(std::int64_t tile) const {
-  Fetch fetch{.tile = tile, .count = ceil_div(shape_.out_h, tile)};
-  for (std::int64_t i = 0; i < fetch.count; ++i) {
-    const std::int64_t rows =
-        fetched(i * tile, std::min(tile, shape_.out_h - i * tile), shape_.stride_h, shape_.kernel_h,
-                shape_.dilation_h, shape_.pad_top, shape_.in_h);
-    if (i == 0) fetch.first = rows;
-    fetch.sum += rows;
+/// Input rows (or columns) of all tiles along one output axis. Only tiles at the two borders can lose
+/// padding; all between fetch the whole span.
+LayerModel::Fetch LayerModel::fetch(std::int64_t tile, std::int64_t outputs, std::int64_t stride,
+                                    std::int64_t kernel, std::int64_t dilation, std::int64_t pad,
+                                    std::int64_t extent) const {
+  Fetch fetch{.tile = tile, .count = ceil_div(outputs, tile)};
+  const auto of_tile = [&](std::int64_t i) {
+    return fetched(i * tile, std::min(tile, outputs - i * tile), stride, kernel, dilation, pad, extent);
+  };
+  const std::int64_t span = (tile - 1) * stride + (kernel - 1) * dilation + 1;
+  const std::int64_t last = fetch.count - 1;
+  // The first tile that begins inside, and the first that may end outside or is not whole.
+  const std::int64_t inside = std::min(last, ceil_div(pad, tile * stride));
+  const std::int64_t room = extent + pad - span;
+  const std::int64_t beyond =
+      std::max(inside, std::min(last, room < 0 ? 0 : room / (tile * stride) + 1));
+  const auto add = [&](std::int64_t rows, std::int64_t times) {
+    fetch.sum += rows * times;
     fetch.greatest = std::max(fetch.greatest, rows);
-    fetch.last = rows;
-  }
+  };
+  for (std::int64_t i = 0; i < inside; ++i) add(of_tile(i), 1);
+  if (beyond > inside) add(span, beyond - inside);
+  for (std::int64_t i = beyond; i <= last; ++i) add(of_tile(i), 1);
+  fetch.first = of_tile(0);
+  fetch.last = of_tile(last);
   return fetch;
 }
 
+LayerModel::Fetch LayerModel::fetch_rows(std::int64_t tile) const {
+  return fetch(tile, shape_.out_h, shape_.stride_h, shape_.kernel_h, shape_.dilation_h, shape_.pad_top,
+               shape_.in_h);
+}
+
 LayerModel::Fetch LayerModel::fetch_columns(std::int64_t tile) const {
-  Fetch fetch{.tile = tile, .count = ceil_div(shape_.out_w, tile)};
-  for (std::int64_t i = 0; i < fetch.count; ++i) {
-    const std::int64_t columns =
-        fetched(i * tile, std::min(tile, shape_.out_w - i * tile), shape_.stride_w, shape_.kernel_w,
-                shape_.dilation_w, shape_.pad_left, shape_.in_w);
-    if (i == 0) fetch.first = columns;
-    fetch.sum += columns;
-    fetch.greatest = std::max(fetch.greatest, columns);
-    fetch.last = columns;
-  }
-  return fetch;
+  return fetch(tile, shape_.out_w, shape_.stride_w, shape_.kernel_w, shape_.dilation_w, shape_.pad_left,
+               shape_.in_w);
 }
 
 LayerModel::MTiling LayerModel::m_tiling(std::int64_t batch, const Fetch& rows,
@@ -289,9 +306,8 @@ BufferSlots LayerModel::slots(const MTiling& m, const NTiling& n, const KTiling&
   const auto count = [&](const Buffer& buffer, double tile_bits) -> std::int64_t {
     if (!buffer.double_buffered) return 1;
     if (accelerator_->ideal_memory || tile_bits <= 0) return 2;
-    constexpr double kMost = 64;  // tiles that the DMA keeps track of per buffer
     const double fitting = static_cast<double>(to_bits(buffer.capacity).count()) / tile_bits;
-    return std::max<std::int64_t>(2, static_cast<std::int64_t>(std::min(kMost, fitting)));
+    return std::max<std::int64_t>(2, static_cast<std::int64_t>(std::min(kMostSlots, fitting)));
   };
   return {.input = count(memory.input_buffer,
                          input_buffer_bits(m.greatest_elements, static_cast<double>(m.greatest_m),
@@ -433,7 +449,11 @@ ClosedForm LayerModel::closed(const MTiling& m, const NTiling& n, const KTiling&
   const auto last_m = static_cast<double>(m.last_m);
   const auto last_n = static_cast<double>(n.last);
   const double last_outputs = last_m * last_n * last_groups;
-  const double last_store = last_outputs * output_bits_ * cost_of(output_home);
+  // The last tile may share its first burst with the one before.
+  const double shared_bits =
+      output_home == Home::dram ? 8.0 * static_cast<double>(memory.dram.burst.count() - 1) : 0.0;
+  const double last_store =
+      std::max(0.0, last_outputs * output_bits_ - shared_bits) * cost_of(output_home);
   form.lead_out = last_store;
   const double post_latency =
       accelerator_->ideal_memory ? 0.0 : static_cast<double>(accelerator_->post_processing.latency.count());
@@ -526,176 +546,6 @@ ClosedForm LayerModel::closed(const MTiling& m, const NTiling& n, const KTiling&
   form.weight_port_time = weight_port;
   form.post_time = post_total * repeats;
   return form;
-}
-
-/// Steps in turn. A tile of a stream that changes with every step can be fetched only once there is a
-/// free slot in its buffer: with q slots, when the step q before it has ended. With two slots a step
-/// therefore takes the longer of the array's time and of these transfers' time; with q slots, q steps
-/// take no less than one fetch, the memory's latency included, and the use of what was fetched.
-/// Pairing each step's cycles with its own transfers, and taking the mean over tiles of a kind, can
-/// only make the sum smaller than the true one (max is convex and submodular).
-double LayerModel::stepwise_cycles(const MTiling& m, const NTiling& n, const KTiling& k,
-                                   std::int64_t tile_groups, LoopOrder order) const {
-  const LoopPositions at = loop_positions(order);
-  const bool many_m = m.tiles > 1;
-  const bool many_n = n.tiles > 1;
-  const bool many_k = k.tiles > 1;
-  const TileAxis group_axis{shape_.groups, tile_groups};
-  const bool many_groups = group_axis.count() > 1;
-  // The innermost loop that turns.
-  int innermost = -1;
-  if (many_m) innermost = std::max(innermost, at.m);
-  if (many_n) innermost = std::max(innermost, at.n);
-  if (many_k) innermost = std::max(innermost, at.k);
-  const bool m_turns = innermost >= 0 && innermost == at.m;
-  const bool n_turns = innermost >= 0 && innermost == at.n;
-  const bool k_turns = innermost >= 0 && innermost == at.k;
-  const bool all_turn = innermost < 0;  // only groups are left
-  if (all_turn && !many_groups) return 0;
-  const Memory& memory = accelerator_->memory;
-  const bool with_input = m_turns || k_turns || all_turn;
-  const bool with_weight = n_turns || k_turns || all_turn;
-  const bool with_output = m_turns || n_turns || all_turn;
-  const bool spills = with_output && many_k;  // k turns outside
-  const double sum_bits = accelerator_->engine.accumulator_bits;
-  const double initial_bits =
-      memory.read_initial_sums
-          ? memory.output_bits.value_or(accelerator_->engine.accumulator_bits)
-          : 0.0;
-  const auto per_bit = [&](Home home) {
-    return home == Home::dram ? dram_cycles_per_bit_ : scratchpad_cycles_per_bit_;
-  };
-  const auto slot = [](Home home) { return home == Home::dram ? 0 : 1; };
-  const bool im2col = memory.input_layout == InputLayout::im2col;
-
-  struct Kind {
-    double times;
-    std::int64_t size;
-    double elements;
-  };
-  std::array<Kind, 8> m_kinds;
-  std::size_t m_count = 0;
-  {
-    const TileAxis b{shape_.batch, m.batch};
-    const TileAxis h{shape_.out_h, m.out_h};
-    const TileAxis w{shape_.out_w, m.out_w};
-    struct Part {
-      std::int64_t size;
-      double times, fetched;
-    };
-    const auto parts = [](const TileAxis& axis, double sum, double last) {
-      const auto count = static_cast<double>(axis.count());
-      const bool even = axis.last() == axis.tile;
-      return std::array<Part, 2>{{{axis.tile, even ? count : count - 1,
-                                   even ? sum / count : (sum - last) / std::max(1.0, count - 1)},
-                                  {axis.last(), even ? 0.0 : 1.0, last}}};
-    };
-    for (const Part& pb : parts(b, static_cast<double>(shape_.batch), static_cast<double>(b.last()))) {
-      if (pb.times == 0) continue;
-      for (const Part& ph : parts(h, m.rows_sum, m.rows_last)) {
-        if (ph.times == 0) continue;
-        for (const Part& pw : parts(w, m.columns_sum, m.columns_last)) {
-          if (pw.times == 0) continue;
-          const std::int64_t size = pb.size * ph.size * pw.size;
-          m_kinds[m_count++] = {pb.times * ph.times * pw.times, size,
-                                expanded_input_ ? static_cast<double>(size * kernel_)
-                                                : pb.fetched * ph.fetched * pw.fetched};
-        }
-      }
-    }
-  }
-  const auto kinds_of = [](std::int64_t tile, std::int64_t tiles, std::int64_t last) {
-    return std::array<Kind, 2>{{{static_cast<double>(tiles - 1), tile, 0}, {1.0, last, 0}}};
-  };
-  const double access[2] = {static_cast<double>(memory.dram.latency.count()),
-                            memory.scratchpad ? static_cast<double>(memory.scratchpad->latency.count()) : 0.0};
-  const auto request_bits = static_cast<double>(to_bits(memory.dram.request).count());
-  const BufferSlots ahead = slots(m, n, k, tile_groups);
-  const std::int64_t load_slots =
-      std::max(with_input ? ahead.input : 1, with_weight ? ahead.weight : 1);
-  const auto q = static_cast<double>(std::max<std::int64_t>(2, load_slots));
-  double sum = 0;      // steps in turn, two slots
-  double windows = 0;  // from windows of q steps
-  double greatest_transfers = 0;
-  double greatest_fetch = 0;
-  for (const Kind& g : kinds_of(tile_groups, group_axis.count(), group_axis.last())) {
-    if (g.times == 0) continue;
-    const std::int64_t full = g.size / pack_;
-    const std::int64_t rest = g.size % pack_;
-    const auto groups = static_cast<double>(g.size);
-    for (const Kind& kn : kinds_of(n.tile, n.tiles, n.last)) {
-      if (kn.times == 0) continue;
-      for (const Kind& kk : kinds_of(k.tile, k.tiles, k.last)) {
-        if (kk.times == 0) continue;
-        const auto channels = static_cast<double>(kk.size);
-        const NSums ns = timing_.n_sums(kn.size * pack_);
-        const KSums ks = timing_.k_sums(kk.size * pack_);
-        for (std::size_t i = 0; i < m_count; ++i) {
-          const Kind& km = m_kinds[i];
-          const MSums ms = timing_.m_sums(km.size);
-          std::int64_t cycles = full > 0 ? full * timing_.total_cycles(ms, ns, ks) : 0;
-          if (rest > 0) {
-            cycles += timing_.total_cycles(ms, timing_.n_sums(kn.size * rest),
-                                           timing_.k_sums(kk.size * rest));
-          }
-          double time[2] = {0, 0};
-          double load_time[2] = {0, 0};
-          double port = 0;
-          double load_port = 0;
-          double port_tail = 0;
-          const auto outputs = static_cast<double>(km.size) * static_cast<double>(kn.size) * groups;
-          if (with_input) {
-            const Home from = home(Stream::input);
-            const double cycles_in =
-                km.elements * channels * groups * setting_.stored_input * per_bit(from);
-            load_time[slot(from)] += cycles_in;
-            if (ahead.input <= 2) time[slot(from)] += cycles_in;
-            const double in_buffer = im2col ? input_buffer_bits(km.elements, static_cast<double>(km.size),
-                                                                kk.size, g.size)
-                                            : km.elements * channels * groups * setting_.stored_input;
-            load_port = in_buffer * input_port_cycles_per_bit_;
-            port_tail = std::min(load_port, request_bits * input_port_cycles_per_bit_);
-          }
-          if (with_weight) {
-            const Home from = home(Stream::weight);
-            const double cycles_in = static_cast<double>(kn.size) * channels * groups *
-                                     static_cast<double>(kernel_ * setting_.stored_weight) *
-                                     per_bit(from);
-            load_time[slot(from)] += cycles_in;
-            if (ahead.weight <= 2) time[slot(from)] += cycles_in;
-            const double weight_port =
-                weight_buffer_bits(kn.size, kk.size, g.size) * weight_port_cycles_per_bit_;
-            load_port = std::max(load_port, weight_port);
-            port_tail = std::max(port_tail, std::min(weight_port, request_bits * weight_port_cycles_per_bit_));
-          }
-          if (with_output && ahead.output <= 2) {
-            const Home to = home(Stream::output);
-            // Of each output tile's visits the last one leaves complete.
-            const double last_visit = spills ? 1.0 / static_cast<double>(k.tiles) : 1.0;
-            time[0] += outputs * (1 - last_visit) * 2 * sum_bits * dram_cycles_per_bit_;
-            time[0] += outputs * last_visit * initial_bits * dram_cycles_per_bit_;
-            time[slot(to)] += outputs * last_visit * output_bits_ * per_bit(to);
-            port = std::max(port, outputs * last_visit * post_cycles_per_output_);
-          }
-          const auto array = static_cast<double>(cycles);
-          const double times = g.times * kn.times * kk.times * km.times;
-          const double transfers = std::max({time[0], time[1], port});
-          sum += times * std::max(array, transfers);
-          greatest_transfers = std::max(greatest_transfers, transfers);
-          double fetch = 0;
-          for (int h = 0; h < 2; ++h) {
-            if (load_time[h] > 0) {
-              fetch = std::max(fetch, access[h] + std::max(load_time[h] + port_tail, load_port));
-            }
-          }
-          windows += times * (array + std::max((q - 1) * array, fetch)) / q;
-          greatest_fetch = std::max(greatest_fetch, fetch);
-        }
-      }
-    }
-  }
-  // The first tiles are fetched before the first step, and the last step has none to fetch for.
-  return std::max(sum - greatest_transfers, windows - greatest_fetch);
 }
 
 ClosedForm LayerModel::refined(ClosedForm form, const MTiling& m, const NTiling& n, const KTiling& k,
@@ -898,8 +748,8 @@ StepCost LayerModel::step_cost(const Tile& tile, const Step& step) const {
   return cost;
 }
 
-bool LayerModel::minimal_tile_fits(std::int64_t n, std::int64_t channels) const {
-  // At the machine's greatest widths, so that the answer does not depend on the layer's.
+/// The layer at the machine's greatest widths: what fits there fits at all widths.
+LayerModel LayerModel::at_widest() const {
   const Engine& engine = accelerator_->engine;
   const bool array = engine.kind == EngineKind::mac_array;
   const BitWidth widest_array = engine.temporal ? kMaxOperandWidth : engine.max_bits;
@@ -908,10 +758,7 @@ bool LayerModel::minimal_tile_fits(std::int64_t n, std::int64_t channels) const 
   LayerModel widest = *this;
   widest.setting_.stored_input = std::max(activation, setting_.stored_input);
   widest.setting_.stored_weight = std::max(weight, setting_.stored_weight);
-  const auto m = widest.m_tiling(1, widest.fetch_rows(1), widest.fetch_columns(1));
-  const std::int64_t groups = pack_;
-  return widest.input_fits(m, channels, groups) && widest.weight_fits(n, channels, groups) &&
-         widest.output_fits(1, n, groups);
+  return widest;
 }
 
 std::optional<Tile> LayerModel::search(const EnergyModel& energy) const {
@@ -930,9 +777,15 @@ std::optional<Tile> LayerModel::search(const EnergyModel& energy) const {
       k_extent, timing_.lanes_along_k() / mode_.products * std::max<std::int64_t>(1, widest_products));
   std::int64_t n_step = std::min<std::int64_t>(n_extent, engine.columns);
   const bool packed = pack_ > 1;
+  const LayerModel widest = at_widest();
   if (!packed) {
-    while (k_step > 1 && !minimal_tile_fits(n_step, k_step)) k_step = ceil_div(k_step, 2);
-    while (n_step > 1 && !minimal_tile_fits(n_step, k_step)) n_step = ceil_div(n_step, 2);
+    const auto position = widest.m_tiling(1, widest.fetch_rows(1), widest.fetch_columns(1));
+    const auto fits_widest = [&] {
+      return widest.input_fits(position, k_step, pack_) && widest.weight_fits(n_step, k_step, pack_) &&
+             widest.output_fits(1, n_step, pack_);
+    };
+    while (k_step > 1 && !fits_widest()) k_step = ceil_div(k_step, 2);
+    while (n_step > 1 && !fits_widest()) n_step = ceil_div(n_step, 2);
   } else {
     k_step = k_extent;
     n_step = n_extent;
@@ -949,15 +802,17 @@ std::optional<Tile> LayerModel::search(const EnergyModel& energy) const {
   ms.clear();
   ns.clear();
   ks.clear();
-  distinct_tiles(n_extent, n_step, sizes);
+  const double most_outputs = output_capacity_ / accelerator_->engine.accumulator_bits;
+  const auto most_positions = static_cast<std::int64_t>(most_outputs) / std::max<std::int64_t>(1, n_step * pack_);
+  distinct_tiles(n_extent, n_step, static_cast<std::int64_t>(most_outputs), sizes);
   for (const std::int64_t size : sizes) ns.push_back(n_tiling(size));
-  distinct_tiles(k_extent, k_step, sizes);
+  distinct_tiles(k_extent, k_step, k_extent, sizes);
   for (const std::int64_t size : sizes) ks.push_back(k_tiling(size));
-  distinct_tiles(shape_.out_h, 1, sizes);
+  distinct_tiles(shape_.out_h, 1, most_positions, sizes);
   for (const std::int64_t size : sizes) rows.push_back(fetch_rows(size));
-  distinct_tiles(shape_.out_w, 1, sizes);
+  distinct_tiles(shape_.out_w, 1, most_positions, sizes);
   for (const std::int64_t size : sizes) columns.push_back(fetch_columns(size));
-  distinct_tiles(shape_.batch, 1, sizes);
+  distinct_tiles(shape_.batch, 1, most_positions, sizes);
   const std::int64_t least_channels = ks.back().tile;
   const std::int64_t least_n = ns.back().tile;
   const auto consider_m = [&](std::int64_t batch, const Fetch& h, const Fetch& w) {
@@ -973,16 +828,30 @@ std::optional<Tile> LayerModel::search(const EnergyModel& energy) const {
   };
   for (const std::int64_t batch : sizes) {
     if (batch > 1) {
-      consider_m(batch, rows.front(), columns.front());
+      // Several images are taken whole.
+      if (rows.front().count == 1 && columns.front().count == 1) {
+        consider_m(batch, rows.front(), columns.front());
+      }
       continue;
     }
     for (const Fetch& h : rows) {
       for (const Fetch& w : columns) consider_m(batch, h, w);
     }
   }
+  // Small tiles gain a few cycles of lead-in and cost traffic and control: none below an eighth of the
+  // largest that fits at the greatest widths.
+  constexpr std::int64_t kSmallestShare = 8;
+  std::int64_t largest_m = 0;
+  for (const MTiling& m : ms) {
+    if (m.greatest_m > largest_m && widest.input_fits(m, least_channels, pack_) &&
+        widest.output_fits(m.greatest_m, least_n, pack_)) {
+      largest_m = m.greatest_m;
+    }
+  }
+  std::erase_if(ms, [&](const MTiling& m) { return m.greatest_m * kSmallestShare < largest_m; });
   // Groups taken together: all counts of packs that leave the other axes whole.
   thread_local std::vector<std::int64_t> group_sizes;
-  distinct_tiles(shape_.groups, pack_, group_sizes);
+  distinct_tiles(shape_.groups, pack_, static_cast<std::int64_t>(most_outputs), group_sizes);
 
   const Objective objective = accelerator_->tiling.objective;
   std::optional<Tile> best;
@@ -997,6 +866,16 @@ std::optional<Tile> LayerModel::search(const EnergyModel& energy) const {
       const bool whole = n.tiles == 1 && k.tiles == 1;
       for (const MTiling& m : ms) {
         if (!input_fits(m, k.tile, pack_) || !output_fits(m.greatest_m, n.tile, pack_)) continue;
+        std::int64_t largest_groups = pack_;
+        if (whole && shape_.groups > pack_) {
+          for (const std::int64_t groups : group_sizes) {  // descending
+            if (widest.input_fits(m, k.tile, groups) && widest.weight_fits(n.tile, k.tile, groups) &&
+                widest.output_fits(m.greatest_m, n.tile, groups)) {
+              largest_groups = groups;
+              break;
+            }
+          }
+        }
         const double cycles = pack_cycles(m, n, k) - last_fold_credit(m, n, k);
         if (objective == Objective::latency && (cycles + lead) * static_cast<double>(shape_.repeat) > best_bound) continue;
         const bool many_m = m.tiles > 1;
@@ -1010,6 +889,7 @@ std::optional<Tile> LayerModel::search(const EnergyModel& energy) const {
           if ((!many_m || !many_k) && at.k < at.m) continue;
           if ((!many_n || !many_k) && at.k < at.n) continue;
           for (const std::int64_t groups : group_sizes) {
+            if (groups * kSmallestShare < largest_groups) break;
             if (groups > pack_) {
               if (!whole || !input_fits(m, k.tile, groups) || !weight_fits(n.tile, k.tile, groups) ||
                   !output_fits(m.greatest_m, n.tile, groups)) {
@@ -1019,9 +899,9 @@ std::optional<Tile> LayerModel::search(const EnergyModel& energy) const {
               continue;
             }
             ClosedForm form = closed(m, n, k, groups, order, cycles);
-            if (objective == Objective::latency && std::ceil(form.latency) > best_value) continue;
+            if (objective == Objective::latency && static_cast<double>(whole_cycles(form.latency)) > best_value) continue;
             form = refined(form, m, n, k, groups, order);
-            const double latency = std::ceil(form.latency);
+            const auto latency = static_cast<double>(whole_cycles(form.latency));
             double joules = 0;
             double value = latency;
             double dram = 0;
@@ -1046,7 +926,7 @@ std::optional<Tile> LayerModel::search(const EnergyModel& energy) const {
                 const ClosedForm held = closed_form(*best);
                 best_energy = energy
                                   .energy(activity(*best, held),
-                                          Cycles(static_cast<std::int64_t>(std::ceil(held.latency))))
+                                          Cycles(whole_cycles(held.latency)))
                                   .total()
                                   .count();
               }
@@ -1075,26 +955,42 @@ std::optional<Tile> LayerModel::search(const EnergyModel& energy) const {
 
 VectorModel::VectorModel(const LayerSetting& setting, const Accelerator& accelerator) {
   const VectorShape& shape = *setting.layer->vector;
-  for (int home = 0; home < 2; ++home) input_bits[home] = static_cast<double>(setting.vector_input_bits[home]);
+  for (int home = 0; home < 2; ++home) {
+    input_bits[home] = static_cast<double>(setting.vector_input_bits[home]);
+  }
   outputs = static_cast<double>(shape.output_elements);
   operations = static_cast<double>(shape.operations);
   output_bits = outputs * setting.stored_output;
   output_home = setting.output_home;
+  if (accelerator.ideal_memory) return;
   const double work = std::max({operations, outputs, static_cast<double>(shape.input_elements)});
-  post_cycles = accelerator.ideal_memory ? 0.0 : work / accelerator.post_processing.lanes;
-  if (!accelerator.ideal_memory) {
-    const double in = (input_bits[0] + input_bits[1]) / tile_capacity(accelerator.memory.input_buffer);
-    const double out = output_bits / tile_capacity(accelerator.memory.output_buffer);
-    chunks = std::max<std::int64_t>(1, static_cast<std::int64_t>(std::ceil(std::max(in, out))));
-  }
+  post_cycles = work / accelerator.post_processing.lanes;
+  // A chunk is a few requests, so that post-processing starts early, and at most a tile of its buffer.
+  constexpr double kRequestsPerChunk = 4;
+  const Memory& memory = accelerator.memory;
+  const double few = kRequestsPerChunk * static_cast<double>(to_bits(memory.dram.request).count());
+  const double in_chunk = std::min(few, tile_capacity(memory.input_buffer));
+  const double out_chunk = std::min(few, tile_capacity(memory.output_buffer));
+  const double in = (input_bits[0] + input_bits[1]) / in_chunk;
+  const double out = output_bits / out_chunk;
+  chunks = std::max<std::int64_t>(1, static_cast<std::int64_t>(std::ceil(std::max(in, out))));
+  const auto held = [&](const Buffer& buffer, double bits) -> std::int64_t {
+    if (!buffer.double_buffered) return 1;
+    const double fitting = static_cast<double>(to_bits(buffer.capacity).count()) *
+                           static_cast<double>(chunks) / std::max(1.0, bits);
+    return std::max<std::int64_t>(2, static_cast<std::int64_t>(std::min(kMostSlots, fitting)));
+  };
+  slots.input = held(memory.input_buffer, input_bits[0] + input_bits[1]);
+  slots.output = held(memory.output_buffer, output_bits);
 }
 
 ClosedForm VectorModel::closed_form(const Accelerator& accelerator) const {
   ClosedForm form;
   const Memory& memory = accelerator.memory;
-  form.stream_bits[static_cast<int>(Stream::input)] = input_bits[0] + input_bits[1];
+  const double all_input = input_bits[0] + input_bits[1];
+  form.stream_bits[static_cast<int>(Stream::input)] = all_input;
   form.stream_bits[static_cast<int>(Stream::output)] = output_bits;
-  form.input_buffer_bits = input_bits[0] + input_bits[1];
+  form.input_buffer_bits = all_input;
   form.post_time = post_cycles;
   if (accelerator.ideal_memory) return form;
   const double per_bit[2] = {1.0 / memory.dram.bandwidth,
@@ -1104,28 +1000,37 @@ ClosedForm VectorModel::closed_form(const Accelerator& accelerator) const {
   const auto parts = static_cast<double>(chunks);
   const int out = output_home == Home::dram ? 0 : 1;
   const double store = output_bits * per_bit[out];
+  // The last chunk may share its first burst with the one before.
+  const double shared_bits = out == 0 ? 8.0 * static_cast<double>(memory.dram.burst.count() - 1) : 0.0;
+  const double last_store = std::max(0.0, output_bits / parts - shared_bits) * per_bit[out];
   const auto depth = static_cast<double>(accelerator.post_processing.latency.count());
+  const double port =
+      memory.input_buffer.write_port ? all_input / *memory.input_buffer.write_port : 0.0;
+  form.input_port_time = port;
   double lead = 0;
   for (int home = 0; home < 2; ++home) {
-    if (input_bits[home] > 0) lead = std::max(lead, access[home] + input_bits[home] * per_bit[home] / parts);
+    if (input_bits[home] > 0) {
+      lead = std::max(lead, access[home] + std::max(input_bits[home] * per_bit[home], port) / parts);
+    }
   }
   form.lead_in = lead;
   form.lead_input_share = 1;
-  form.lead_out = store / parts;
-  form.latency = lead + post_cycles + depth + store / parts;
+  form.lead_out = last_store;
+  form.latency = lead + post_cycles + depth + last_store;
+  const double after = post_cycles / parts + depth;
+  form.latency = std::max(form.latency, port + after + last_store);
+  const auto waiting = static_cast<double>(slots.input + slots.output);
   for (int home = 0; home < 2; ++home) {
     const double load = input_bits[home] * per_bit[home];
     const double own_store = home == out ? store : 0.0;
-    const double own_last = own_store / parts;
-    const double after = post_cycles / parts + depth;
-    const double pending = std::min(own_store - own_last, 2 * own_last);
-    if (load > 0) {
-      form.latency = std::max(form.latency, load + own_store - own_last - pending +
-                                                std::max(access[home] + after, pending) + store / parts);
-    }
     (home == 0 ? form.dram_time : form.scratchpad_time) = load + own_store;
+    if (load <= 0) continue;
+    const double own_last = std::min(own_store, last_store);
+    const double pending = std::min(own_store - own_last, waiting * store / parts);
+    form.latency = std::max(form.latency, load + own_store - own_last - pending +
+                                              std::max(access[home] + after, pending) + last_store);
   }
-  form.post_exposed = post_cycles / parts + depth;
+  form.post_exposed = after;
   return form;
 }
 

@@ -113,8 +113,9 @@ class LayerModel {
   /// energy; nothing if no tile fits. The space: all distinct tile counts (least size for each) of
   /// output rows x columns, of the batch where whole images are taken, of output channels in
   /// multiples of the array's columns, of input channels in multiples of the lanes along K at the
-  /// machine's narrowest width, of groups; all six loop orders. The space does not depend on the
-  /// widths, so narrower operands never cost more.
+  /// machine's narrowest width, of groups, none with less than an eighth of the output positions or
+  /// groups that the buffers hold at the greatest widths; all six loop orders. The space does not
+  /// depend on the widths, so narrower operands never cost more.
   std::optional<Tile> search(const EnergyModel& energy) const;
 
   /// Whether the buffers hold the tile.
@@ -181,6 +182,9 @@ class LayerModel {
   [[nodiscard]] std::int64_t fetched(std::int64_t first_output, std::int64_t outputs, std::int64_t stride,
                                      std::int64_t kernel, std::int64_t dilation, std::int64_t pad,
                                      std::int64_t extent) const;
+  [[nodiscard]] Fetch fetch(std::int64_t tile, std::int64_t outputs, std::int64_t stride,
+                            std::int64_t kernel, std::int64_t dilation, std::int64_t pad,
+                            std::int64_t extent) const;
   [[nodiscard]] Fetch fetch_rows(std::int64_t tile) const;
   [[nodiscard]] Fetch fetch_columns(std::int64_t tile) const;
   [[nodiscard]] MTiling m_tiling(std::int64_t batch, const Fetch& rows, const Fetch& columns) const;
@@ -207,7 +211,7 @@ class LayerModel {
                                   const ClosedForm& closed, double engine_cycles) const;
   [[nodiscard]] EngineTraffic pack_traffic(const MSums& m, const NSums& n, const KSums& k,
                                            std::int64_t pack) const;
-  [[nodiscard]] bool minimal_tile_fits(std::int64_t n, std::int64_t channels) const;
+  [[nodiscard]] LayerModel at_widest() const;
 
   LayerSetting setting_;
   ComputeShape shape_;
@@ -235,10 +239,14 @@ struct VectorModel {
   Home output_home = Home::dram;
   double post_cycles = 0;
   std::int64_t chunks = 1;
+  BufferSlots slots;
   [[nodiscard]] ClosedForm closed_form(const Accelerator& accelerator) const;
   [[nodiscard]] Activity activity(const Dram& dram) const;
   double outputs = 0, operations = 0;
 };
+
+/// Whole cycles that so many cycles take; a millionth absorbs the rounding of sums.
+std::int64_t whole_cycles(double cycles);
 
 /// Bytes that a stream of so many bits moves, in whole bursts.
 Bytes burst_bytes(double bits, const Dram& dram);

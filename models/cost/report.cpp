@@ -98,7 +98,9 @@ double CostReport::tops_per_watt() const {
 
 void complete_cost(LayerCost& cost, const LayerPlan& plan, const NetworkPlan& network) {
   const Accelerator& accelerator = *network.accelerator;
-  ensure(cost.cycles.total() == cost.latency, "every cycle of layer '" + cost.name + "' is accounted for");
+  ensure(cost.cycles.total() == cost.latency,
+         "every cycle of layer '" + cost.name + "' is accounted for: " +
+             std::to_string(cost.cycles.total().count()) + " of " + std::to_string(cost.latency.count()));
   cost.energy = network.energy.energy(cost.activity, cost.latency);
   if (plan.engine && cost.latency.count() > 0) {
     const WidthMode& mode = plan.engine->mode();
