@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <functional>
 #include <limits>
 #include <map>
@@ -66,7 +67,7 @@ class Importer {
       : graph_(std::move(graph)),
         file_(std::move(file)),
         options_(options),
-        builder_(graph_.name.empty() ? file_ : graph_.name, {file_}) {}
+        builder_(std::filesystem::path(file_).stem().string(), {file_}) {}
 
   Network run();
 
@@ -173,6 +174,11 @@ const Value& Importer::constant(const Site& site, std::size_t index) const {
     throw NodeError(ordinal(index) + " ('" + site.node.inputs[index] +
                     "') is computed from activations; only constants are modelled here");
   }
+  return site.inputs[index];
+}
+
+const Value& any_input(const Site& site, std::size_t index) {
+  if (!site.has_input(index)) throw NodeError(ordinal(index) + " is missing");
   return site.inputs[index];
 }
 
@@ -565,6 +571,101 @@ void import_gemm(Importer& importer, const Site& site) {
   }
 }
 
+// The axes of an operand or result of Einsum by their letters.
+using LetteredShape = std::vector<std::pair<char, std::int64_t>>;
+
+LetteredShape letter_axes(const std::string& letters, const Shape& shape) {
+  if (letters.size() != shape.size()) {
+    throw NodeError("the letters '" + letters + "' do not fit an operand " + to_string(shape));
+  }
+  LetteredShape result;
+  for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+    if (letters.find(letters[axis]) != axis) {
+      throw NodeError("a letter that stands twice in one operand is not modelled");
+    }
+    result.emplace_back(letters[axis], shape[axis]);
+  }
+  return result;
+}
+
+// Products of two operands, such as "bhid,bhjd->bhij": letters of both operands and the result
+// count groups, of both operands alone the reduction, of one operand rows or columns. The operands
+// are read in place, in whatever order their axes are.
+void import_einsum(Importer& importer, const Site& site) {
+  std::string equation = text_attribute(site.node, "equation", "");
+  std::erase(equation, ' ');
+  const std::size_t comma = equation.find(',');
+  const std::size_t arrow = equation.find("->");
+  if (site.inputs.size() != 2 || comma == std::string::npos || arrow == std::string::npos ||
+      comma > arrow || equation.find(',', comma + 1) != std::string::npos ||
+      equation.find('.') != std::string::npos) {
+    throw NodeError("only products of two operands such as 'bij,bjk->bik' are modelled, got '" +
+                    equation + "'");
+  }
+  const Value& first = any_input(site, 0);
+  const Value& second = any_input(site, 1);
+  // Constant weights are the right-hand operand.
+  const bool is_swapped = first.is_constant();
+  const std::string left_letters = equation.substr(0, comma);
+  const std::string right_letters = equation.substr(comma + 1, arrow - comma - 1);
+  const std::string out_letters = equation.substr(arrow + 2);
+  LetteredShape left = letter_axes(left_letters, first.shape);
+  LetteredShape right = letter_axes(right_letters, second.shape);
+  if (is_swapped) std::swap(left, right);
+  std::map<char, std::int64_t> left_sizes(left.begin(), left.end());
+  std::map<char, std::int64_t> right_sizes(right.begin(), right.end());
+
+  Shape groups;
+  Shape rows;
+  Shape columns;
+  Shape reduction;
+  for (const auto& [letter, size] : left_sizes) {
+    const bool is_kept = out_letters.find(letter) != std::string::npos;
+    const auto other = right_sizes.find(letter);
+    if (other != right_sizes.end() && other->second != size) {
+      throw NodeError(std::string("the letter '") + letter + "' stands for " +
+                      std::to_string(size) + " and " + std::to_string(other->second));
+    }
+    if (!is_kept && other == right_sizes.end()) {
+      throw NodeError("a sum over an axis of one operand is not modelled");
+    }
+    (other == right_sizes.end() ? rows : is_kept ? groups : reduction).push_back(size);
+  }
+  for (const auto& [letter, size] : right_sizes) {
+    if (left_sizes.contains(letter)) continue;
+    if (out_letters.find(letter) == std::string::npos) {
+      throw NodeError("a sum over an axis of one operand is not modelled");
+    }
+    columns.push_back(size);
+  }
+  Shape output;
+  for (const char letter : out_letters) {
+    const auto in_left = left_sizes.find(letter);
+    const auto in_right = right_sizes.find(letter);
+    if (in_left == left_sizes.end() && in_right == right_sizes.end()) {
+      throw NodeError(std::string("the letter '") + letter + "' stands in the result only");
+    }
+    output.push_back(in_left != left_sizes.end() ? in_left->second : in_right->second);
+  }
+  if (output.size() != groups.size() + rows.size() + columns.size()) {
+    throw NodeError("a letter that stands twice in the result is not modelled");
+  }
+  InferredLayer inferred =
+      infer_matmul({element_count(groups), element_count(rows), element_count(reduction)},
+                   {element_count(groups), element_count(reduction), element_count(columns)});
+  inferred.output = std::move(output);
+  const bool has_weights = first.is_constant() || second.is_constant();
+  inferred.compute.second_operand_is_activation = !has_weights;
+  if (first.is_constant() && second.is_constant()) {
+    importer.set_constant(site, {inferred.output, false, {}});
+  } else if (has_weights) {
+    importer.add_compute(site, LayerKind::fully_connected, inferred,
+                         {is_swapped ? std::size_t{1} : std::size_t{0}}, 0);
+  } else {
+    importer.add_compute(site, LayerKind::matmul, inferred, {0, 1}, 0);
+  }
+}
+
 // Recurrent networks.
 
 struct RecurrentKind {
@@ -824,11 +925,6 @@ void import_reduce(Importer& importer, const Site& site) {
 }
 
 // Moving data.
-
-const Value& any_input(const Site& site, std::size_t index) {
-  if (!site.has_input(index)) throw NodeError(ordinal(index) + " is missing");
-  return site.inputs[index];
-}
 
 // The same data in the same order.
 void import_reshaped(Importer& importer, const Site& site, Shape output) {
@@ -1326,6 +1422,7 @@ const std::map<std::string, Handler, std::less<>>& handlers() {
         {"Conv", import_convolution},
         {"Gemm", import_gemm},
         {"MatMul", import_matmul},
+        {"Einsum", import_einsum},
         {"LSTM", import_recurrent},
         {"GRU", import_recurrent},
         {"RNN", import_recurrent},

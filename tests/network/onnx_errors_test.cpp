@@ -311,6 +311,33 @@ TEST_CASE("matrix products say what does not fit") {
         about("Gemm_0", "Gemm", "the shapes [2] and [2, 3] do not broadcast"));
 }
 
+TEST_CASE("Einsum says which equations are modelled") {
+  const auto message = [](const std::string& equation) {
+    OnnxModel model;
+    model.input("a", {2, 3, 4}).input("b", {2, 4, 5});
+    return model.node("Einsum", {"a", "b"}, {"y"}, {{"equation", equation}}, "n")
+        .output("y")
+        .message();
+  };
+  const auto expected = [](const std::string& text) { return about("n", "Einsum", text); };
+  CHECK(message("bij,bjk->bik").empty());
+  CHECK(message("bij,bjk") ==
+        expected("only products of two operands such as 'bij,bjk->bik' are modelled, got "
+                 "'bij,bjk'"));
+  CHECK(message("...ij,...jk->...ik") ==
+        expected("only products of two operands such as 'bij,bjk->bik' are modelled, got "
+                 "'...ij,...jk->...ik'"));
+  CHECK(message("bi,bjk->bik") == expected("the letters 'bi' do not fit an operand [2, 3, 4]"));
+  CHECK(message("bii,bjk->bik") ==
+        expected("a letter that stands twice in one operand is not modelled"));
+  CHECK(message("bji,bjk->bik") == expected("the letter 'j' stands for 3 and 4"));
+  CHECK(message("bij,bjk->bk") == expected("a sum over an axis of one operand is not modelled"));
+  CHECK(message("bij,bjk->bi") == expected("a sum over an axis of one operand is not modelled"));
+  CHECK(message("bij,bjk->bikx") == expected("the letter 'x' stands in the result only"));
+  CHECK(message("bij,bjk->biki") ==
+        expected("a letter that stands twice in the result is not modelled"));
+}
+
 TEST_CASE("recurrent networks say what does not fit") {
   const auto message = [](const Attributes& attributes, const Ints& w, const Ints& r) {
     OnnxModel model;

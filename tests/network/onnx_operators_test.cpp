@@ -56,7 +56,7 @@ TEST_CASE("Conv takes its window from the attributes and its channels from the w
   CHECK(conv.op == "Conv");
   CHECK(conv.weights == 4 * 3 * 3 * 2);
   CHECK(conv.biases == 4);
-  CHECK(network.name() == "net");
+  CHECK(network.name() == "model");
 }
 
 TEST_CASE("Conv along one axis is one of height 1") {
@@ -144,6 +144,26 @@ TEST_CASE("MatMul by a vector drops an axis") {
   model.input("x", {5, 8}).weight("v", {8});
   CHECK(output_shape(model.node("MatMul", {"x", "v"}, {"y"}).output("y").import(), "MatMul_0") ==
         Ints{5});
+}
+
+TEST_CASE("Einsum of two operands is a product in groups") {
+  OnnxModel model;
+  model.input("q", {2, 5, 3, 8}).input("k", {2, 7, 3, 8}).weight("w", {8, 4});
+  model.node("Einsum", {"q", "k"}, {"s"}, {{"equation", "bihd, bjhd -> bhij"}});
+  model.node("Einsum", {"w", "q"}, {"y"}, {{"equation", "do,bihd->bohi"}});
+  const Network network = model.output("s").output("y").import();
+  const Layer& scores = layer_of(network, "Einsum_0");
+  CHECK(scores.kind == LayerKind::matmul);
+  CHECK(scores.compute->groups == 6);
+  CHECK(scores.compute->m() == 5);
+  CHECK(scores.compute->n() == 7);
+  CHECK(scores.compute->k() == 8);
+  CHECK(output_shape(network, "Einsum_0") == Ints{2, 3, 5, 7});
+  const Layer& weighted = layer_of(network, "Einsum_1");
+  CHECK(weighted.kind == LayerKind::fully_connected);
+  CHECK(weighted.weights == 32);
+  CHECK(weighted.macs() == 2 * 5 * 3 * 8 * 4);
+  CHECK(output_shape(network, "Einsum_1") == Ints{2, 4, 3, 5});
 }
 
 TEST_CASE("LSTM, GRU and RNN are two layers each") {
