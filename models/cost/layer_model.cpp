@@ -431,6 +431,15 @@ ClosedForm LayerModel::closed(const MTiling& m, const NTiling& n, const KTiling&
       (static_cast<double>(k.tile * kernel_ * setting_.stored_weight) + bias_bits_);
   const double first_sums =
       static_cast<double>(m.first_m * n.tile) * first_groups * initial_bits;
+  const double first_input_port =
+      input_port_cycles_per_bit_ > 0
+          ? input_buffer_bits(m.first_elements, static_cast<double>(m.first_m), k.tile, tile_groups) *
+                input_port_cycles_per_bit_
+          : 0.0;
+  const double first_weight_port =
+      weight_port_cycles_per_bit_ > 0
+          ? weight_buffer_bits(n.tile, k.tile, tile_groups) * weight_port_cycles_per_bit_
+          : 0.0;
   double lead[2] = {0, 0};
   lead[index_of(input_home)] += first_input * cost_of(input_home);
   const double lead_weight = first_weight * cost_of(weight_home);
@@ -441,7 +450,8 @@ ClosedForm LayerModel::closed(const MTiling& m, const NTiling& n, const KTiling&
     double at_least = 0;
     if (time[0] > 0) at_least = std::max(at_least, latency_dram + time[0]);
     if (time[1] > 0) at_least = std::max(at_least, latency_pad + time[1]);
-    return at_least;
+    at_least = std::max(at_least, first_input_port);
+    return with_weight ? std::max(at_least, first_weight_port) : at_least;
   };
   const double lead_first = lead_in(true);
   const double lead_rest = weights_stay ? lead_in(false) : lead_first;
@@ -463,7 +473,8 @@ ClosedForm LayerModel::closed(const MTiling& m, const NTiling& n, const KTiling&
 
   const auto start = static_cast<double>(timing_.start_cycles());
   const auto finish = static_cast<double>(timing_.finish_cycles());
-  // Cycles of the last step: its tile in every pack.
+  // Cycles of the first and the last step: their tiles in every pack.
+  double first_step = engine_cycles;
   double last_step = engine_cycles;
   const bool one_step = m.tiles == 1 && n.tiles == 1 && k.tiles == 1 && tile_groups >= shape_.groups;
   if (!one_step) {
@@ -478,6 +489,9 @@ ClosedForm LayerModel::closed(const MTiling& m, const NTiling& n, const KTiling&
     if (rest > 0) {
       cycles += timing_.total_cycles(ms, timing_.n_sums(n.last * rest), timing_.k_sums(k.last * rest));
     }
+    first_step = static_cast<double>(
+        (tile_groups / pack_) * timing_.total_cycles(timing_.m_sums(m.first_m), timing_.n_sums(n.tile * pack_),
+                                                     timing_.k_sums(k.tile * pack_)));
     const std::int64_t last_pack = rest > 0 ? rest : pack_;
     last_step = static_cast<double>(
         cycles - timing_.last_tile_credit(m.last_m, n.last * last_pack, k.last * last_pack));
@@ -490,7 +504,7 @@ ClosedForm LayerModel::closed(const MTiling& m, const NTiling& n, const KTiling&
     // The array works without a pause once the first operands are there.
     double latency = lead_time + start + engine_cycles + finish + post_last + last_store;
     // Post-processing works without a pause from the first complete output on.
-    latency = std::max(latency, lead_time + start + post_total + post_latency + last_store);
+    latency = std::max(latency, lead_time + start + first_step + post_total + post_latency + last_store);
     // A memory channel works without a pause; stores of earlier output tiles may still fill the time
     // that the last load takes to arrive and the last step to run.
     for (int home = 0; home < 2; ++home) {
@@ -514,13 +528,33 @@ ClosedForm LayerModel::closed(const MTiling& m, const NTiling& n, const KTiling&
     }
     return latency;
   };
+  // Each read holds a request slot for at least the memory's latency; reads are as many as tiles, or as
+  // bursts where several tiles share one.
+  double reads = 0;
+  if (!accelerator_->ideal_memory && memory.dram.latency.count() > 0) {
+    const auto group_tiles = static_cast<double>(ceil_div(shape_.groups, tile_groups));
+    const auto bursts = [&](double stream_bits) {
+      return stream_bits / 8 / static_cast<double>(memory.dram.burst.count());
+    };
+    const auto count = [&](double tiles, double stream_bits) { return std::min(tiles, bursts(stream_bits)); };
+    const auto mk = static_cast<double>(m.tiles) * static_cast<double>(k.tiles);
+    const auto nk = static_cast<double>(n.tiles) * static_cast<double>(k.tiles);
+    if (input_home == Home::dram) reads += count(group_tiles * mk * input_times, input_once);
+    if (weight_home == Home::dram) reads += count(group_tiles * nk * weight_times, weight_of_repeat);
+    const double sums = spilled + outputs * initial_bits;
+    const double sum_tiles = group_tiles * static_cast<double>(m.tiles) * static_cast<double>(n.tiles) *
+                             (spills ? static_cast<double>(k.tiles) - (initial_bits > 0 ? 0.0 : 1.0)
+                                     : (initial_bits > 0 ? 1.0 : 0.0));
+    reads += count(sum_tiles, sums);
+  }
+  const double request_time = reads * latency_dram / memory.dram.outstanding;
   const double first = bound(lead_first, weights_stay ? weight_once * cost_of(weight_home) : 0.0);
   const double rest = repeats > 1 ? bound(lead_rest, 0.0) : 0.0;
   const double input_port = form.input_buffer_bits * input_port_cycles_per_bit_;
   const double weight_port = form.weight_buffer_bits * weight_port_cycles_per_bit_;
   form.latency = first + rest * (repeats - 1);
   const double tail = (after_last_load + last_store) * repeats;
-  form.latency = std::max({form.latency, input_port + tail, weight_port + tail});
+  form.latency = std::max({form.latency, input_port + tail, weight_port + tail, request_time * repeats});
   // A buffer without a second half is filled and used in turns.
   if (!accelerator_->ideal_memory) {
     double in_turns = 0;
@@ -838,17 +872,24 @@ std::optional<Tile> LayerModel::search(const EnergyModel& energy) const {
       for (const Fetch& w : columns) consider_m(batch, h, w);
     }
   }
-  // Small tiles gain a few cycles of lead-in and cost traffic and control: none below an eighth of the
-  // largest that fits at the greatest widths.
+  // Small tiles gain a few cycles of lead-in and cost traffic, requests and control: none with less than
+  // an eighth of the work of the largest that fits at the greatest widths.
   constexpr std::int64_t kSmallestShare = 8;
-  std::int64_t largest_m = 0;
-  for (const MTiling& m : ms) {
-    if (m.greatest_m > largest_m && widest.input_fits(m, least_channels, pack_) &&
-        widest.output_fits(m.greatest_m, least_n, pack_)) {
-      largest_m = m.greatest_m;
+  std::int64_t largest_work = 0;
+  const auto work_of = [](const MTiling& m, const NTiling& n, const KTiling& k) {
+    return m.greatest_m * n.tile * k.tile;
+  };
+  for (const KTiling& k : ks) {
+    for (const NTiling& n : ns) {
+      if (!widest.weight_fits(n.tile, k.tile, pack_)) continue;
+      for (const MTiling& m : ms) {
+        if (work_of(m, n, k) > largest_work && widest.output_fits(m.greatest_m, n.tile, pack_) &&
+            widest.input_fits(m, k.tile, pack_)) {
+          largest_work = work_of(m, n, k);
+        }
+      }
     }
   }
-  std::erase_if(ms, [&](const MTiling& m) { return m.greatest_m * kSmallestShare < largest_m; });
   // Groups taken together: all counts of packs that leave the other axes whole.
   thread_local std::vector<std::int64_t> group_sizes;
   distinct_tiles(shape_.groups, pack_, static_cast<std::int64_t>(most_outputs), group_sizes);
@@ -865,6 +906,7 @@ std::optional<Tile> LayerModel::search(const EnergyModel& energy) const {
       if (!weight_fits(n.tile, k.tile, pack_)) continue;
       const bool whole = n.tiles == 1 && k.tiles == 1;
       for (const MTiling& m : ms) {
+        if (work_of(m, n, k) * kSmallestShare < largest_work) continue;
         if (!input_fits(m, k.tile, pack_) || !output_fits(m.greatest_m, n.tile, pack_)) continue;
         std::int64_t largest_groups = pack_;
         if (whole && shape_.groups > pack_) {

@@ -113,8 +113,8 @@ class LayerModel {
   /// energy; nothing if no tile fits. The space: all distinct tile counts (least size for each) of
   /// output rows x columns, of the batch where whole images are taken, of output channels in
   /// multiples of the array's columns, of input channels in multiples of the lanes along K at the
-  /// machine's narrowest width, of groups, none with less than an eighth of the output positions or
-  /// groups that the buffers hold at the greatest widths; all six loop orders. The space does not
+  /// machine's narrowest width, of groups, none with less than an eighth of the work or of the groups
+  /// of the largest tile that fits at the greatest widths; all six loop orders. The space does not
   /// depend on the widths, so narrower operands never cost more.
   std::optional<Tile> search(const EnergyModel& energy) const;
 

@@ -60,6 +60,7 @@ KKinds k_kinds_of(std::int64_t tile, std::int64_t tiles, std::int64_t last, bool
 struct StepKind {
   double array = 0;
   Times mean{};    // of all streams, those that change more seldom than every step by their share
+  double leaving = 0;  // post-processing and the way out of the output tile
   Times credit{};  // that can be done before a run of such steps begins or after it ends
 };
 
@@ -230,12 +231,30 @@ double LayerModel::stepwise_cycles(const MTiling& m, const NTiling& n, const KTi
           const double load_window = array + std::max((q_load - 1) * array, fetch);
           load_windows += times * load_window / q_load;
           load_slack = std::max(load_slack, load_window);
-          if (!k_turns) {
-            const double out_window = array + std::max((q_output - 1) * array, post + store + sums_out);
-            output_windows += times * out_window / q_output;
-            output_slack = std::max(output_slack, out_window);
-          }
+          step.leaving = post + store + sums_out;
         }
+      }
+    }
+    // A slot of the output buffer is used again when its tile has been post-processed and has left.
+    for (std::size_t in = 0; in < 2; ++in) {
+      for (std::size_t im = 0; im < m_count; ++im) {
+        double array = 0;
+        double leaving = 0;
+        for (std::size_t ik = 0; ik < k_kinds.size(); ++ik) {
+          if (n_kinds[in].times == 0 || k_kinds[ik].times == 0) continue;
+          const StepKind& step = steps[in][ik][im];
+          array = k_turns ? array + k_kinds[ik].times * step.array : step.array;
+          leaving = step.leaving;
+          if (k_turns) continue;
+          const double window = array + std::max((q_output - 1) * array, leaving);
+          output_windows +=
+              g.times * n_kinds[in].times * k_kinds[ik].times * m_kinds[im].times * window / q_output;
+          output_slack = std::max(output_slack, window);
+        }
+        if (!k_turns) continue;
+        const double window = array + std::max((q_output - 1) * array, leaving);
+        output_windows += g.times * n_kinds[in].times * m_kinds[im].times * window / q_output;
+        output_slack = std::max(output_slack, window);
       }
     }
     // Runs: what all steps of a run move can not be done outside it but for what its buffers hold.
