@@ -1,7 +1,8 @@
 // The DMA of one memory: moves tiles between that memory and the buffers in requests of bounded size.
 //
 // Of all transfers that may start (there is a free slot in their buffer) the one whose data are needed by
-// the earliest step goes first; a store is needed when its slot of the output buffer is. A transfer
+// the earliest step goes first; a store is needed when its slot of the output buffer is, or when its
+// partial sums are to come back. A transfer
 // gives way at request boundaries. Requests in flight are bounded in number and, so that an urgent
 // transfer does not queue behind a long line, to the bytes that hide the memory's latency.
 #pragma once

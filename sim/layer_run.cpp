@@ -1,5 +1,6 @@
 #include "sim/layer_run.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -130,6 +131,12 @@ void LayerRun::from_engine(const LayerPlan& plan, const Accelerator& accelerator
   for (std::int64_t j = 0; j < output_fills; ++j) {
     output_deadline.push_back(j + slots < output_fills ? first_step[static_cast<std::size_t>(j + slots)]
                                                        : kNever);
+  }
+  for (std::int64_t j = 0; j < output_fills; ++j) {
+    const std::int64_t before = output_before[static_cast<std::size_t>(j)];
+    if (before < 0) continue;
+    auto& deadline = output_deadline[static_cast<std::size_t>(before)];
+    deadline = std::min(deadline, first_step[static_cast<std::size_t>(j)]);
   }
 }
 

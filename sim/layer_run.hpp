@@ -62,7 +62,8 @@ class LayerRun {
   std::array<BankState, kBanks> banks;
 
   std::int64_t output_fills = 0;
-  std::vector<std::int64_t> output_deadline;  // step that needs the slot of output tile j again
+  std::vector<std::int64_t> output_deadline;  // step that needs the slot of output tile j, or
+                                              // its partial sums, again
   std::vector<std::int64_t> output_before;    // occurrence of the same partial sums before, or -1
   std::vector<std::int8_t> stored;            // per output tile: it has left
   std::int64_t stores_left = 0;

@@ -473,8 +473,8 @@ ClosedForm LayerModel::closed(const MTiling& m, const NTiling& n, const KTiling&
 
   const auto start = static_cast<double>(timing_.start_cycles());
   const auto finish = static_cast<double>(timing_.finish_cycles());
-  // Cycles of the first and the last step: their tiles in every pack.
-  double first_step = engine_cycles;
+  // Cycles until the first output tile is complete, and of the last step: tiles in every pack.
+  double until_complete = engine_cycles;
   double last_step = engine_cycles;
   const bool one_step = m.tiles == 1 && n.tiles == 1 && k.tiles == 1 && tile_groups >= shape_.groups;
   if (!one_step) {
@@ -489,9 +489,19 @@ ClosedForm LayerModel::closed(const MTiling& m, const NTiling& n, const KTiling&
     if (rest > 0) {
       cycles += timing_.total_cycles(ms, timing_.n_sums(n.last * rest), timing_.k_sums(k.last * rest));
     }
-    first_step = static_cast<double>(
-        (tile_groups / pack_) * timing_.total_cycles(timing_.m_sums(m.first_m), timing_.n_sums(n.tile * pack_),
-                                                     timing_.k_sums(k.tile * pack_)));
+    // Until the first output tile is complete all its K has passed, and with it the loops inside that
+    // over K.
+    const MSums first_m = timing_.m_sums(m.first_m);
+    const NSums first_n = timing_.n_sums(n.tile * pack_);
+    const KSums first_k = timing_.k_sums(k.tile * pack_);
+    until_complete = static_cast<double>(timing_.total_cycles(first_m, first_n, first_k));
+    if (k.tiles > 1) {
+      KSums before_last;
+      before_last.add(first_k, k.tiles - 1);
+      until_complete = static_cast<double>(timing_.total_cycles(at.m > at.k ? m.sums : first_m,
+                                                            at.n > at.k ? n.sums : first_n, before_last));
+    }
+    until_complete *= static_cast<double>(tile_groups / pack_);
     const std::int64_t last_pack = rest > 0 ? rest : pack_;
     last_step = static_cast<double>(
         cycles - timing_.last_tile_credit(m.last_m, n.last * last_pack, k.last * last_pack));
@@ -504,7 +514,7 @@ ClosedForm LayerModel::closed(const MTiling& m, const NTiling& n, const KTiling&
     // The array works without a pause once the first operands are there.
     double latency = lead_time + start + engine_cycles + finish + post_last + last_store;
     // Post-processing works without a pause from the first complete output on.
-    latency = std::max(latency, lead_time + start + first_step + post_total + post_latency + last_store);
+    latency = std::max(latency, lead_time + start + until_complete + post_total + post_latency + last_store);
     // A memory channel works without a pause; stores of earlier output tiles may still fill the time
     // that the last load takes to arrive and the last step to run.
     for (int home = 0; home < 2; ++home) {
