@@ -1,0 +1,291 @@
+// Cycles of register-transfer designs, to the cycle, by the engine's timing parameters alone: on one
+// matrix product with ideal memory, in closed form and simulated.
+//
+// Sources of the observed rows: rtl_cycles.csv. Not reproduced: PULP's RBE, whose phases follow its own
+// memory port.
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <catch2/catch.hpp>
+
+#include "models/cost/analytic.hpp"
+#include "tests/cost/machines.hpp"
+#include "tests/simulation/own_process.hpp"
+
+using namespace widthwise;
+using namespace widthwise::test;
+
+namespace {
+
+struct Run {
+  std::string design, array, variant;
+  Gemm gemm;
+  std::int64_t cycles = 0;
+};
+
+std::vector<Run> observed() {
+  std::vector<Run> runs;
+  for (const auto& row : read_csv("validation/rtl_cycles.csv")) {
+    if (row[0] == "rbe") continue;
+    // design,array,variant,M,K,N,weight_bits,activation_bits,total_cycles
+    runs.push_back({row[0], row[1], row[2],
+                    {std::stoll(row[3]), std::stoll(row[5]), std::stoll(row[4]),
+                     {std::stoi(row[6]), std::stoi(row[7])}},
+                    std::stoll(row[8])});
+  }
+  return runs;
+}
+
+std::vector<int> sizes_of(const std::string& array) {
+  std::vector<int> sizes;
+  std::istringstream text(array);
+  for (std::string part; std::getline(text, part, 'x');) sizes.push_back(std::stoi(part));
+  return sizes;
+}
+
+Accelerator bare_machine() {
+  Accelerator machine = example_machine();
+  machine.ideal_memory = true;
+  machine.engine.timing = EngineTiming{};
+  return machine;
+}
+
+Accelerator bit_fusion(int rows, int columns) {
+  Accelerator machine = bare_machine();
+  Engine& engine = machine.engine;
+  engine.rows = rows;
+  engine.columns = columns;
+  engine.dataflow = Dataflow::weight_stationary;
+  engine.weights = WeightDelivery::streamed;
+  engine.scaling = Scaling::fusion;
+  engine.supported_bits = {2, 4, 8};
+  engine.timing.fill = LinearCycles{.rows = 1, .constant = -1};
+  engine.timing.drain = LinearCycles{.columns = 1};
+  return machine;
+}
+
+Accelerator bismo(int rows, int lanes, int columns, int gap) {
+  Accelerator machine = bare_machine();
+  Engine& engine = machine.engine;
+  engine.kind = EngineKind::bit_serial;
+  engine.serial = SerialOperand::both;
+  engine.rows = rows;
+  engine.lanes = lanes;
+  engine.columns = columns;
+  engine.timing.drain = LinearCycles{.constant = 9};
+  engine.timing.fold_gap = gap;
+  return machine;
+}
+
+Accelerator gemmini(Dataflow dataflow, int side) {
+  Accelerator machine = bare_machine();
+  Engine& engine = machine.engine;
+  engine.rows = engine.columns = side;
+  engine.dataflow = dataflow;
+  engine.timing.load = LinearCycles{.rows = 1};
+  engine.timing.load_hidden = true;
+  engine.timing.fill = LinearCycles{};
+  engine.timing.drain = LinearCycles{.rows = 2, .constant = 1};
+  engine.timing.stream_block = side;
+  engine.timing.pad_last_block = dataflow == Dataflow::output_stationary;
+  return machine;
+}
+
+Accelerator traditional(Dataflow dataflow, int rows, int columns) {
+  Accelerator machine = bare_machine();
+  Engine& engine = machine.engine;
+  engine.rows = rows;
+  engine.columns = columns;
+  engine.dataflow = dataflow;
+  engine.timing.folds = FoldOverlap::serial;
+  if (dataflow == Dataflow::output_stationary) {
+    engine.timing.fill = LinearCycles{.rows = 1, .columns = 1, .constant = -2};
+    engine.timing.drain = LinearCycles{.rows = 1};
+  } else {
+    engine.timing.load = LinearCycles{.rows = 1};
+    engine.timing.fill = LinearCycles{.rows = 1, .constant = -1};
+    engine.timing.drain = LinearCycles{.rows = 1, .used_columns = 1, .constant = -1};
+  }
+  return machine;
+}
+
+/// The law of SCALE-Sim v2: each fold takes R + C + T - 2 cycles (and R more to load a stationary
+/// operand), the layer one less. The missing one is a gap that the last fold does not have.
+Accelerator scale_sim(Dataflow dataflow, int rows, int columns) {
+  Accelerator machine = bare_machine();
+  Engine& engine = machine.engine;
+  engine.rows = rows;
+  engine.columns = columns;
+  engine.dataflow = dataflow;
+  engine.timing.folds = FoldOverlap::serial;
+  engine.timing.load = dataflow == Dataflow::output_stationary ? LinearCycles{} : LinearCycles{.rows = 1};
+  engine.timing.fill = LinearCycles{.rows = 1, .columns = 1, .constant = -3};
+  engine.timing.drain = LinearCycles{};
+  engine.timing.fold_gap = 1;
+  return machine;
+}
+
+Dataflow dataflow_of(const std::string& variant) {
+  return variant == "dataflow=OS" ? Dataflow::output_stationary : Dataflow::weight_stationary;
+}
+
+Accelerator machine_of(const Run& run) {
+  const auto sizes = sizes_of(run.array);
+  if (run.design == "bitfusion_actlab") return bit_fusion(sizes[0], sizes[1]);
+  if (run.design == "bismo_exec") {
+    return bismo(sizes[0], sizes[1], sizes[2], std::stoi(run.variant.substr(run.variant.find("gap=") + 4)));
+  }
+  if (run.design == "gemmini_mesh16") return gemmini(dataflow_of(run.variant), sizes[0]);
+  REQUIRE(run.design == "scalesim_rtl");
+  return traditional(dataflow_of(run.variant), sizes[0], sizes[1]);
+}
+
+/// All products on one machine, in closed form and simulated.
+void check(const Accelerator& machine, const std::vector<Gemm>& list, const std::vector<std::int64_t>& cycles,
+           const std::string& name) {
+  const Workload work = gemms(list);
+  const CostReport analytic = analytic_cost(work.network, work.widths, machine, example_energy());
+  const Figures tile = simulated(work.network, work.widths, machine, example_energy());
+  REQUIRE(analytic.layers.size() == cycles.size());
+  REQUIRE(tile.layers.size() == cycles.size());
+  for (std::size_t i = 0; i < cycles.size(); ++i) {
+    INFO(name << ": M " << list[i].m << " K " << list[i].k << " N " << list[i].n << " w"
+              << list[i].widths.weight << "a" << list[i].widths.activation);
+    CHECK(analytic.layers[i].latency == Cycles(cycles[i]));
+    CHECK(tile.layers[i].latency == Cycles(cycles[i]));
+  }
+}
+
+void check_design(const std::string& design, std::size_t rows) {
+  std::map<std::string, std::vector<Run>> groups;  // of one array and variant: one machine
+  std::size_t found = 0;
+  for (const Run& run : observed()) {
+    if (run.design != design) continue;
+    const std::string gap = run.design == "bismo_exec" ? run.variant.substr(run.variant.find("gap=")) : run.variant;
+    groups[run.array + " " + gap].push_back(run);
+    ++found;
+  }
+  CHECK(found == rows);
+  for (const auto& [name, runs] : groups) {
+    std::vector<Gemm> list;
+    std::vector<std::int64_t> cycles;
+    for (const Run& run : runs) {
+      list.push_back(run.gemm);
+      cycles.push_back(run.cycles);
+    }
+    check(machine_of(runs.front()), list, cycles, design + " " + name);
+  }
+}
+
+std::int64_t c(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+std::vector<Gemm> random_products(unsigned seed, int count, std::int64_t most, const std::vector<BitWidth>& widths) {
+  Random random(seed);
+  std::vector<Gemm> list;
+  for (int i = 0; i < count; ++i) {
+    list.push_back({random(1, most), random(1, most), random(1, most), {random.pick(widths), random.pick(widths)}});
+  }
+  return list;
+}
+
+template <class Law>
+void check_law(const Accelerator& machine, const std::vector<Gemm>& list, const std::string& name, Law law) {
+  std::vector<std::int64_t> cycles;
+  for (const Gemm& gemm : list) cycles.push_back(law(gemm));
+  check(machine, list, cycles, name);
+}
+
+}  // namespace
+
+TEST_CASE("Bit Fusion's array takes the observed cycles") { check_design("bitfusion_actlab", 24); }
+TEST_CASE("BISMO's execute stage takes the observed cycles") { check_design("bismo_exec", 24); }
+TEST_CASE("Gemmini's mesh takes the observed cycles in both dataflows") { check_design("gemmini_mesh16", 16); }
+TEST_CASE("a traditional systolic array takes the observed cycles in both dataflows") {
+  check_design("scalesim_rtl", 18);
+}
+
+TEST_CASE("Bit Fusion's law holds at other sizes: c(N, C) M c(K, R (8/a)(8/w)) + R + C - 1") {
+  unsigned seed = 1;
+  for (const auto& [rows, columns] : {std::pair{1, 1}, {3, 7}, {16, 32}, {32, 5}, {13, 13}}) {
+    check_law(bit_fusion(rows, columns), random_products(seed++, 20, 90, {2, 4, 8}), "bitfusion",
+              [rows = rows, columns = columns](const Gemm& g) {
+                const std::int64_t products = (8 / g.widths.weight) * (8 / g.widths.activation);
+                return c(g.n, columns) * g.m * c(g.k, rows * products) + rows + columns - 1;
+              });
+  }
+}
+
+TEST_CASE("BISMO's law holds at other sizes and gaps: c(M, R) c(N, C) w a (c(K, L) + gap) - gap + 9") {
+  unsigned seed = 10;
+  for (const int gap : {0, 1, 7}) {
+    for (const auto& [rows, lanes, columns] : {std::tuple{1, 1, 1}, {8, 256, 8}, {3, 100, 5}, {16, 64, 2}}) {
+      check_law(bismo(rows, lanes, columns, gap),
+                random_products(seed++, 20, 300, {1, 2, 3, 5, 8, 11, 16}), "bismo",
+                [=, rows = rows, lanes = lanes, columns = columns](const Gemm& g) {
+                  return c(g.m, rows) * c(g.n, columns) * g.widths.weight * g.widths.activation *
+                             (c(g.k, lanes) + gap) -
+                         gap + 9;
+                });
+    }
+  }
+}
+
+TEST_CASE("Gemmini's laws hold at other sizes of matrices and of the mesh") {
+  unsigned seed = 20;
+  for (const int side : {4, 16, 32}) {
+    check_law(gemmini(Dataflow::weight_stationary, side), random_products(seed++, 30, 100, {1, 8}),
+              "gemmini WS", [=](const Gemm& g) {
+                const std::int64_t folds = c(g.k, side) * c(g.n, side);
+                const std::int64_t blocks = c(g.m, side);
+                // Load, whole blocks before the last fold's last one, that one at its true size, drain.
+                return side + side * folds * (blocks - 1) + side * (folds - 1) +
+                       (g.m - side * (blocks - 1)) + 2 * side + 1;
+              });
+    check_law(gemmini(Dataflow::output_stationary, side), random_products(seed++, 30, 100, {1, 8}),
+              "gemmini OS", [=](const Gemm& g) {
+                return side * c(g.k, side) * c(g.m, side) * c(g.n, side) + side + 2 * side + 1;
+              });
+  }
+}
+
+TEST_CASE("the traditional array's laws hold at other sizes") {
+  unsigned seed = 30;
+  for (const auto& [rows, columns] : {std::pair{2, 2}, {5, 3}, {8, 32}, {16, 16}}) {
+    check_law(traditional(Dataflow::output_stationary, rows, columns), random_products(seed++, 30, 70, {8}),
+              "traditional OS", [rows = rows, columns = columns](const Gemm& g) {
+                return c(g.m, rows) * c(g.n, columns) * (2 * rows + columns + g.k - 2);
+              });
+    check_law(traditional(Dataflow::weight_stationary, rows, columns), random_products(seed++, 30, 70, {8}),
+              "traditional WS", [rows = rows, columns = columns](const Gemm& g) {
+                std::int64_t cycles = 0;
+                for (std::int64_t column = 0; column < g.n; column += columns) {
+                  const std::int64_t used = std::min<std::int64_t>(columns, g.n - column);
+                  cycles += c(g.k, rows) * (3 * rows + used + g.m - 2);
+                }
+                return cycles;
+              });
+  }
+}
+
+TEST_CASE("SCALE-Sim v2's laws: folds (R + C + T - 2) - 1, and R more a fold with a stationary operand") {
+  unsigned seed = 40;
+  for (const auto& [rows, columns] : {std::pair{2, 2}, {5, 3}, {8, 32}, {16, 16}}) {
+    for (const Dataflow dataflow :
+         {Dataflow::output_stationary, Dataflow::weight_stationary, Dataflow::input_stationary}) {
+      check_law(scale_sim(dataflow, rows, columns), random_products(seed++, 30, 70, {8}), "SCALE-Sim",
+                [=, rows = rows, columns = columns](const Gemm& g) {
+                  switch (dataflow) {
+                    case Dataflow::output_stationary:
+                      return c(g.m, rows) * c(g.n, columns) * (rows + columns + g.k - 2) - 1;
+                    case Dataflow::weight_stationary:
+                      return c(g.k, rows) * c(g.n, columns) * (2 * rows + columns + g.m - 2) - 1;
+                    case Dataflow::input_stationary:
+                      return c(g.k, rows) * c(g.m, columns) * (2 * rows + columns + g.n - 2) - 1;
+                  }
+                  return std::int64_t{0};
+                });
+    }
+  }
+}
