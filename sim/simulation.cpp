@@ -41,6 +41,22 @@ Dma::Config scratchpad_dma(const Accelerator& accelerator) {
   return config;
 }
 
+/// The steps of a layer are kept in memory, some hundred bytes each.
+void check_step_counts(const NetworkPlan& plan) {
+  constexpr std::int64_t kMostSteps = 4'000'000;
+  Diagnostics diagnostics;
+  for (const LayerPlan& layer : plan.layers) {
+    const std::int64_t steps =
+        layer.engine ? layer.engine->step_count(layer.tile) : layer.vector->chunks;
+    if (steps <= kMostSteps) continue;
+    diagnostics.error({plan.accelerator->source}, "layer '" + layer.setting.layer->name + "'",
+                      "expected at most " + std::to_string(kMostSteps) +
+                          " tiles to simulate, got " + std::to_string(steps) +
+                          "; larger buffers or --fidelity analytic will do");
+  }
+  diagnostics.throw_if_any();
+}
+
 /// SystemC's own messages: warnings and errors of its kernel are bugs of ours; the rest is silent.
 void silence_systemc() {
   sc_core::sc_report_handler::set_actions(sc_core::SC_INFO, sc_core::SC_DO_NOTHING);
@@ -85,6 +101,7 @@ void Machine::run() {
 
 CostReport simulate_plan(const NetworkPlan& plan, std::vector<Listener*> listeners,
                          Sequencer::Progress progress, const BindDram& bind_dram) {
+  check_step_counts(plan);
   silence_systemc();
   CostCollector collector(plan);
   listeners.push_back(&collector);

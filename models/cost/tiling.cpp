@@ -98,6 +98,16 @@ NetworkPlan plan_network(const Network& network, const WidthPlan& widths,
       plan.layers.push_back(std::move(entry));
       continue;
     }
+    // Counts of bits and cycles are kept in 64 bits.
+    constexpr double kMostBitOperations = 4e18;
+    if (static_cast<double>(layer.compute->macs()) * kMaxOperandWidth * kMaxOperandWidth >
+        kMostBitOperations) {
+      diagnostics.error({accelerator.source}, "layer '" + layer.name + "'",
+                        "expected at most 1.5e16 multiply-accumulates, got " +
+                            std::to_string(layer.compute->macs()));
+      plan.layers.push_back(std::move(entry));
+      continue;
+    }
     plan.energy.check_operation(*mode, layer.name, diagnostics);
     entry.engine.emplace(setting, *mode, accelerator);
     const auto fixed = accelerator.tiling.fixed.find(layer.name);
