@@ -110,7 +110,8 @@ class LayerModel {
   LayerModel(const LayerSetting& setting, const WidthMode& mode, const Accelerator& accelerator);
 
   /// The best tile of the stated space for the accelerator's objective, then DRAM traffic, then
-  /// energy; nothing if no tile fits. The space: all distinct tile counts (least size for each) of
+  /// energy; with `tiling.slack`, among tiles that are worse by no more than that share the one with the
+  /// least DRAM traffic. Nothing if no tile fits. The space: all distinct tile counts (least size for each) of
   /// output rows x columns, of the batch where whole images are taken, of output channels in
   /// multiples of the array's columns, of input channels in multiples of the lanes along K at the
   /// machine's narrowest width, of groups, none with less than an eighth of the work or of the groups
@@ -212,6 +213,11 @@ class LayerModel {
   [[nodiscard]] EngineTraffic pack_traffic(const MSums& m, const NSums& n, const KSums& k,
                                            std::int64_t pack) const;
   [[nodiscard]] LayerModel at_widest() const;
+  struct Space;
+  void fill_space(Space& space, const LayerModel& widest) const;
+  template <class Hopeless, class Visit>
+  void for_each_tile(const Space& space, const LayerModel& widest, Hopeless&& hopeless,
+                     Visit&& visit) const;
 
   LayerSetting setting_;
   ComputeShape shape_;

@@ -156,6 +156,7 @@ struct Tile {
 
 struct Tiling {
   Objective objective = Objective::latency;
+  double slack = 0;  // share by which a tile with less DRAM traffic may be worse in the objective
   std::map<std::string, Tile> fixed;   // by layer name: no search
 };
 

@@ -337,6 +337,7 @@ Tile read_tile(MapReader reader, GroupMapping groups) {
 
 void read_tiling(MapReader reader, GroupMapping groups, Tiling& tiling) {
   reader.choice("objective", Need::optional, tiling.objective, kObjectives);
+  reader.number("slack", Need::optional, tiling.slack, {0.0, 1.0});
   MapReader fixed = reader.map("fixed", Need::optional);
   for (const YamlNode& entry : fixed.entries()) {
     tiling.fixed[entry.key] =
@@ -447,6 +448,7 @@ class KeyList {
   void text(const std::string& key, std::string_view value) { add(key, yaml_text(value)); }
   void integer(const std::string& key, std::int64_t value) { add(key, std::to_string(value)); }
   void boolean(const std::string& key, bool value) { add(key, value ? "true" : "false"); }
+  void number(const std::string& key, double value) { add(key, format_number(value)); }
   void bandwidth(const std::string& key, double bits) { add(key, format_bandwidth(bits)); }
   template <class T>
   void quantity(const std::string& key, T value, const Dimension<T>& dimension) {
@@ -592,6 +594,7 @@ std::vector<std::pair<std::string, std::string>> resolved_keys(const Accelerator
   keys.integer("post_processing.lanes", accelerator.post_processing.lanes);
   keys.quantity("post_processing.latency", accelerator.post_processing.latency, kCycleCount);
   keys.text("tiling.objective", to_string(accelerator.tiling.objective));
+  keys.number("tiling.slack", accelerator.tiling.slack);
   for (const auto& [layer, tile] : accelerator.tiling.fixed) {
     const std::string path = join_path("tiling.fixed", layer);
     keys.integer(path + ".batch", tile.batch);
