@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <ostream>
 #include <random>
 #include <sstream>
 #include <string>
@@ -20,6 +21,16 @@
 #include "models/network/network_yaml.hpp"
 #include "models/network/shape_inference.hpp"
 #include "models/network/widths.hpp"
+
+namespace widthwise {
+
+/// For messages of the tests.
+template <class Unit, class Rep>
+std::ostream& operator<<(std::ostream& out, Quantity<Unit, Rep> quantity) {
+  return out << quantity.count();
+}
+
+}  // namespace widthwise
 
 namespace widthwise::test {
 
