@@ -16,4 +16,4 @@ step("${CMAKE_COMMAND}" -S "${consumer_dir}" -B "${work_dir}/build" -G "${genera
      "-DCMAKE_BUILD_TYPE=${build_type}" "-DCMAKE_CXX_FLAGS=${flags}"
      "-DCMAKE_PREFIX_PATH=${work_dir}/prefix")
 step("${CMAKE_COMMAND}" --build "${work_dir}/build" --config "${build_type}")
-step("${work_dir}/build/consumer")
+step("${work_dir}/build/consumer" "${work_dir}/prefix/share/widthwise")
