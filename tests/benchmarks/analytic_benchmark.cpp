@@ -48,8 +48,8 @@ void analytic(benchmark::State& state, const std::string& machine, const std::st
 [[maybe_unused]] const bool registered = [] {
   for (const std::string machine : benchmarks::kMachines) {
     for (const std::string bits : benchmarks::kBits) {
-      benchmark::RegisterBenchmark(("analytic/" + machine + "/" + bits).c_str(), analytic, machine,
-                                   bits)
+      benchmark::RegisterBenchmark(benchmarks::benchmark_name("analytic", machine, bits).c_str(),
+                                   analytic, machine, bits)
           ->Unit(benchmark::kMillisecond);
     }
   }

@@ -51,6 +51,15 @@ struct Case {
   }
 };
 
+/// "analytic/bismo_edge_8x8/w4a4".
+inline std::string benchmark_name(std::string family, const std::string& machine,
+                                  const std::string& bits) {
+  family += '/';
+  family += machine;
+  family += '/';
+  return family += bits;
+}
+
 inline constexpr std::array kMachines{"bitfusion_16x32", "bismo_edge_8x8", "systolic_16x16_int8"};
 inline constexpr std::array kBits{"w8a8", "w4a4", "w2a2", "resnet18_mixed"};
 

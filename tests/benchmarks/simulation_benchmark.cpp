@@ -86,8 +86,8 @@ void simulation(benchmark::State& state, const std::string& machine, const std::
 [[maybe_unused]] const bool registered = [] {
   for (const std::string machine : benchmarks::kMachines) {
     for (const std::string bits : benchmarks::kBits) {
-      benchmark::RegisterBenchmark(("simulation/" + machine + "/" + bits).c_str(), simulation,
-                                   machine, bits)
+      benchmark::RegisterBenchmark(benchmarks::benchmark_name("simulation", machine, bits).c_str(),
+                                   simulation, machine, bits)
           ->UseManualTime()
           ->Unit(benchmark::kMillisecond);
     }
