@@ -23,9 +23,12 @@ constexpr double kRounding = 1e-9;
 double cost(const Workload& work, const Accelerator& machine, const EnergyTable& energy) {
   const CostReport report = analytic_cost(work.network, work.widths, machine, energy);
   switch (machine.tiling.objective) {
-    case Objective::latency: return static_cast<double>(report.latency().count());
-    case Objective::energy: return report.energy().total().count();
-    case Objective::edp: return report.edp_js();
+    case Objective::latency:
+      return static_cast<double>(report.latency().count());
+    case Objective::energy:
+      return report.energy().total().count();
+    case Objective::edp:
+      return report.edp_js();
   }
   return 0;
 }
@@ -133,7 +136,8 @@ TEST_CASE("a larger buffer never costs latency") {
         for (const double factor : {1.5, 2.0, 8.0}) {
           Accelerator larger = machine;
           Bytes& capacity = (larger.memory.*buffer).capacity;
-          capacity = Bytes(static_cast<std::int64_t>(static_cast<double>(capacity.count()) * factor));
+          capacity =
+              Bytes(static_cast<std::int64_t>(static_cast<double>(capacity.count()) * factor));
           INFO("capacity " << capacity.count());
           CHECK(cost(work, larger, energy) <= before);
         }
@@ -159,7 +163,8 @@ TEST_CASE("ideal memory leaves the array's own cycles, and is never slower") {
   }
 }
 
-TEST_CASE("every cycle of a shipped machine stands in one category, every picojoule in one component") {
+TEST_CASE(
+    "every cycle of a shipped machine stands in one category, every picojoule in one component") {
   unsigned seed = 400;
   for (const std::string& name : shipped_names()) {
     const Accelerator machine = shipped(name);
@@ -171,12 +176,13 @@ TEST_CASE("every cycle of a shipped machine stands in one category, every picojo
       const CycleBreakdown& c = layer.cycles;
       CHECK(c.busy + c.fill + c.drain + c.stall_input + c.stall_weight + c.stall_output + c.post ==
             layer.latency);
-      for (const Cycles part : {c.busy, c.fill, c.drain, c.stall_input, c.stall_weight, c.stall_output, c.post}) {
+      for (const Cycles part :
+           {c.busy, c.fill, c.drain, c.stall_input, c.stall_weight, c.stall_output, c.post}) {
         CHECK(part >= Cycles(0));
       }
       const EnergyBreakdown& e = layer.energy;
-      CHECK((e.compute + e.array + e.input_buffer + e.weight_buffer + e.output_buffer + e.scratchpad +
-             e.dram + e.post + e.leakage)
+      CHECK((e.compute + e.array + e.input_buffer + e.weight_buffer + e.output_buffer +
+             e.scratchpad + e.dram + e.post + e.leakage)
                 .count() == Approx(e.total().count()).epsilon(kRounding));
       CHECK(layer.utilization > 0);
       CHECK(layer.utilization <= 1);
@@ -219,9 +225,10 @@ TEST_CASE("energy of a layer worked out by hand") {
   CHECK(layer.tiles == 1);
   const EnergyBreakdown& e = layer.energy;
   CHECK(e.compute.count() == Approx(8 * 4 * 16 * 64 / 64.0));
-  CHECK(e.array.count() == Approx(32 * 16 * 0.5));                   // cycles x units
+  CHECK(e.array.count() == Approx(32 * 16 * 0.5));                       // cycles x units
   CHECK(e.input_buffer.count() == Approx(8 * (8 * 16) + 8 * (8 * 16)));  // in once, out once
-  CHECK(e.weight_buffer.count() == Approx(8 * (4 * 16) + 2 * 8 * (4 * 16)));  // out per block of rows
+  CHECK(e.weight_buffer.count() ==
+        Approx(8 * (4 * 16) + 2 * 8 * (4 * 16)));  // out per block of rows
   CHECK(e.output_buffer.count() == Approx(2 * 32 * (8 * 4)));
   CHECK(e.dram.count() == Approx(10 * 8 * (8 * 16 + 4 * 16 + 8 * 4)));
   CHECK(e.post.count() == Approx(8 * 4));

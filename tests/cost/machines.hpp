@@ -45,7 +45,8 @@ inline std::vector<std::string> shipped_names() {
   return names;
 }
 
-inline Accelerator shipped(const std::string& name, const std::vector<std::string>& overrides = {}) {
+inline Accelerator shipped(const std::string& name,
+                           const std::vector<std::string>& overrides = {}) {
   return read_accelerator(kSource + "/configs/accelerators/" + name + ".yaml", overrides);
 }
 
@@ -69,7 +70,8 @@ inline EnergyTable example_energy() {
   unit.leakage = Milliwatts(0.001);
   for (BitWidth weight = 1; weight <= kMaxOperandWidth; ++weight) {
     for (BitWidth activation = 1; activation <= kMaxOperandWidth; ++activation) {
-      unit.operations.push_back({weight, activation, Picojoules(weight * activation / 64.0), "example"});
+      unit.operations.push_back(
+          {weight, activation, Picojoules(weight * activation / 64.0), "example"});
     }
   }
   table.units.push_back(unit);
@@ -84,8 +86,8 @@ inline EnergyTable example_energy() {
   return table;
 }
 
-/// 4 x 4 output-stationary array of 8-bit PEs without fill or drain, 8 bit/cycle of DRAM, buffers of
-/// 256 bytes.
+/// 4 x 4 output-stationary array of 8-bit PEs without fill or drain, 8 bit/cycle of DRAM, buffers
+/// of 256 bytes.
 inline Accelerator example_machine() {
   Accelerator machine;
   machine.name = "example";
@@ -175,8 +177,8 @@ class Random {
   explicit Random(unsigned seed) : generator_(seed) {}
   std::int64_t operator()(std::int64_t least, std::int64_t most) {
     // Not a standard distribution: those differ between libraries.
-    return least + static_cast<std::int64_t>(generator_() %
-                                             static_cast<std::uint64_t>(most - least + 1));
+    return least +
+           static_cast<std::int64_t>(generator_() % static_cast<std::uint64_t>(most - least + 1));
   }
   bool coin() { return (*this)(0, 1) == 1; }
   template <class T>
@@ -219,10 +221,11 @@ inline Workload random_layer(Random& random, std::int64_t most_pixels, std::int6
 
 inline std::string describe(const ComputeShape& shape) {
   std::ostringstream text;
-  text << "batch " << shape.batch << " groups " << shape.groups << " in " << shape.in_channels << "x"
-       << shape.in_h << "x" << shape.in_w << " out " << shape.out_channels << "x" << shape.out_h << "x"
-       << shape.out_w << " kernel " << shape.kernel_h << " stride " << shape.stride_h << ","
-       << shape.stride_w << " pad " << shape.pad_top << "," << shape.pad_left;
+  text << "batch " << shape.batch << " groups " << shape.groups << " in " << shape.in_channels
+       << "x" << shape.in_h << "x" << shape.in_w << " out " << shape.out_channels << "x"
+       << shape.out_h << "x" << shape.out_w << " kernel " << shape.kernel_h << " stride "
+       << shape.stride_h << "," << shape.stride_w << " pad " << shape.pad_top << ","
+       << shape.pad_left;
   return text.str();
 }
 

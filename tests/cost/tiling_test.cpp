@@ -32,9 +32,12 @@ struct Value {
   double latency = 0, dram = 0, energy = 0;
   [[nodiscard]] double of(Objective objective) const {
     switch (objective) {
-      case Objective::latency: return latency;
-      case Objective::energy: return energy;
-      case Objective::edp: return energy * latency;
+      case Objective::latency:
+        return latency;
+      case Objective::energy:
+        return energy;
+      case Objective::edp:
+        return energy * latency;
     }
     return 0;
   }
@@ -47,9 +50,10 @@ Value value_of(const LayerModel& model, const EnergyModel& energy, const Tile& t
   for (int s = 0; s < kStreams; ++s) {
     if (model.home(static_cast<Stream>(s)) == Home::dram) value.dram += form.stream_bits[s];
   }
-  value.energy = energy.energy(model.activity(tile, form), Cycles(static_cast<std::int64_t>(value.latency)))
-                     .total()
-                     .count();
+  value.energy =
+      energy.energy(model.activity(tile, form), Cycles(static_cast<std::int64_t>(value.latency)))
+          .total()
+          .count();
   return value;
 }
 
@@ -82,9 +86,7 @@ std::vector<Tile> stated_space(const LayerSetting& setting, const WidthMode& mod
   std::int64_t n_step = machine.engine.columns;
   k_step = std::min(k_step, shape.in_channels);
   n_step = std::min(n_step, shape.out_channels);
-  const auto position = [&] {
-    return Tile{.out_channels = n_step, .in_channels = k_step};
-  };
+  const auto position = [&] { return Tile{.out_channels = n_step, .in_channels = k_step}; };
   while (k_step > 1 && !widest.fits(position())) k_step = (k_step + 1) / 2;
   while (n_step > 1 && !widest.fits(position())) n_step = (n_step + 1) / 2;
 
@@ -210,8 +212,9 @@ TEST_CASE("the search returns the optimum of its stated space, by brute force") 
       const Value value = value_of(model, energy, tile);
       const double now = value.of(objective);
       // The objective, then DRAM traffic, then energy.
-      if (now < least || (now == least && (value.dram < best.dram ||
-                                           (value.dram == best.dram && value.energy < best.energy)))) {
+      if (now < least ||
+          (now == least &&
+           (value.dram < best.dram || (value.dram == best.dram && value.energy < best.energy)))) {
         best = value;
         best_tile = tile;
         least = now;
@@ -270,7 +273,8 @@ TEST_CASE("every tile that the search chooses for the shipped networks fits the 
         const NetworkPlan planned = plan_network(network, plan, machine, table);
         for (const LayerPlan& layer : planned.layers) {
           if (!layer.engine) continue;
-          INFO(name << " " << layer.setting.layer->name << " " << widths << " " << describe(layer.tile));
+          INFO(name << " " << layer.setting.layer->name << " " << widths << " "
+                    << describe(layer.tile));
           CHECK(layer.engine->fits(layer.tile));
         }
       }
@@ -291,7 +295,8 @@ TEST_CASE("a layer that fits no tile is the user's mistake, named with the sizes
 
 TEST_CASE("a tile of the config is used as it stands") {
   Accelerator machine = example_machine();
-  machine.tiling.fixed["gemm0"] = {.out_h = 5, .out_channels = 3, .in_channels = 7, .order = LoopOrder::knm};
+  machine.tiling.fixed["gemm0"] = {
+      .out_h = 5, .out_channels = 3, .in_channels = 7, .order = LoopOrder::knm};
   const Workload work = gemms({{10, 6, 20, {8, 8}}});
   const CostReport report = analytic_cost(work.network, work.widths, machine, example_energy());
   CHECK(report.layers[0].tile == machine.tiling.fixed["gemm0"]);

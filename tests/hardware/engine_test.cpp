@@ -1,5 +1,7 @@
-// The compute engines: how widths become passes and products, and closed forms of time against loops
-// that play every fold.
+// The compute engines: how widths become passes and products, and closed forms of time against
+// loops that play every fold.
+#include "models/hardware/engine.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -10,8 +12,6 @@
 #include <vector>
 
 #include <catch2/catch.hpp>
-
-#include "models/hardware/engine.hpp"
 
 using namespace widthwise;
 
@@ -233,7 +233,8 @@ TEST_CASE("a bit-serial engine computes up to its greatest widths and not beyond
   CHECK(supported_widths(engine) == "weights of 1..5 and activations of 1..7 bits");
 }
 
-// --- time -------------------------------------------------------------------------------------------
+// --- time
+// -------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -264,7 +265,9 @@ class Loops {
       const std::int64_t held = std::min<std::int64_t>(e.columns, inputs_stay ? c_.m : c_.n);
       const std::int64_t bits = inputs_stay ? input_bits() : mode_.weight_bits_per_pass;
       const std::int64_t fold = std::min(lanes_, terms(c_.channels)) * held * bits;
-      if (port) load_ = std::max(load_, static_cast<std::int64_t>(std::ceil(static_cast<double>(fold) / *port)));
+      if (port)
+        load_ = std::max(load_,
+                         static_cast<std::int64_t>(std::ceil(static_cast<double>(fold) / *port)));
     }
   }
 
@@ -310,8 +313,8 @@ class Loops {
           const std::int64_t stream = time.busy + time.wait - before;
           last_stream_ = stream;
           last_before_ = 0;
-          time.other += padded(stream) - stream + e.timing.fold_gap +
-                        around(padded(stream) + 0, used);
+          time.other +=
+              padded(stream) - stream + e.timing.fold_gap + around(padded(stream) + 0, used);
         });
       }
     }
@@ -327,8 +330,8 @@ class Loops {
         !k_in_time_ && c_.engine.dataflow == Dataflow::input_stationary ? m : n;
     const std::int64_t used = std::min<std::int64_t>(c_.engine.columns, across);
     // The last fold has no successor: no gap, no padding, no wait for weights that do not come.
-    const std::int64_t last = k_in_time_ ? last_before_ + padded(last_stream_) + t.fold_gap
-                                         : padded(last_stream_);
+    const std::int64_t last =
+        k_in_time_ ? last_before_ + padded(last_stream_) + t.fold_gap : padded(last_stream_);
     const std::int64_t gap = k_in_time_ ? 0 : t.fold_gap;
     const std::int64_t whole = *t.load_hidden ? std::max(last, load_) + gap : last + gap;
     const std::int64_t needed =
@@ -357,7 +360,8 @@ class Loops {
   /// Cycles of a fold beside its stream and its gap.
   [[nodiscard]] std::int64_t around(std::int64_t stream, std::int64_t used) const {
     const EngineTiming& t = c_.engine.timing;
-    if (t.folds == FoldOverlap::serial) return load_ + linear(*t.fill, used) + linear(*t.drain, used);
+    if (t.folds == FoldOverlap::serial)
+      return load_ + linear(*t.fill, used) + linear(*t.drain, used);
     return *t.load_hidden ? std::max<std::int64_t>(0, load_ - stream) : load_;
   }
 
@@ -381,13 +385,16 @@ class Loops {
       weight = lanes * columns * mode_.weight_bits_per_pass;
     } else if (e.dataflow == Dataflow::weight_stationary) {
       input = lanes * input_bits();
-      if (e.weights == WeightDelivery::streamed) weight = lanes * columns * mode_.weight_bits_per_pass;
+      if (e.weights == WeightDelivery::streamed)
+        weight = lanes * columns * mode_.weight_bits_per_pass;
     } else {
       weight = lanes * mode_.weight_bits_per_pass;
     }
     std::int64_t cycles = 1;
     const auto limit = [&](std::int64_t bits, const std::optional<double>& port) {
-      if (port) cycles = std::max(cycles, static_cast<std::int64_t>(std::ceil(static_cast<double>(bits) / *port)));
+      if (port)
+        cycles = std::max(cycles,
+                          static_cast<std::int64_t>(std::ceil(static_cast<double>(bits) / *port)));
     };
     limit(input, c_.ports.input);
     limit(weight, c_.ports.weight);
@@ -436,8 +443,10 @@ Case random_case(Random& random) {
   EngineTiming& t = e.timing;
   t.folds = random.coin() ? FoldOverlap::pipelined : FoldOverlap::serial;
   t.load_hidden = random.coin();
-  t.load = LinearCycles{.rows = static_cast<int>(random(0, 1)), .constant = static_cast<int>(random(0, 3))};
-  t.fill = LinearCycles{.rows = static_cast<int>(random(0, 1)), .columns = static_cast<int>(random(0, 1))};
+  t.load = LinearCycles{.rows = static_cast<int>(random(0, 1)),
+                        .constant = static_cast<int>(random(0, 3))};
+  t.fill = LinearCycles{.rows = static_cast<int>(random(0, 1)),
+                        .columns = static_cast<int>(random(0, 1))};
   t.drain = LinearCycles{.rows = static_cast<int>(random(0, 2)),
                          .columns = static_cast<int>(random(0, 1)),
                          .used_columns = static_cast<int>(random(0, 1)),
@@ -473,13 +482,14 @@ LayerTiming timing_of(const Case& what) {
 std::string describe(const Case& what) {
   const Engine& e = what.engine;
   std::string text = e.kind == EngineKind::bit_serial ? "serial" : "array";
-  text += " dataflow " + std::to_string(static_cast<int>(e.dataflow)) + " " + std::to_string(e.rows) +
-          "x" + std::to_string(e.columns) + " lanes " + std::to_string(e.lanes) +
-          (e.timing.folds == FoldOverlap::serial ? " folds in turn" : " folds pipelined") +
-          (*e.timing.load_hidden ? " load hidden" : " load shown") + " m " + std::to_string(what.m) +
-          " n " + std::to_string(what.n) + " channels " + std::to_string(what.channels) + " kernel " +
-          std::to_string(what.kernel) + (what.im2col ? " im2col" : "") + " w" +
-          std::to_string(what.widths.weight) + "a" + std::to_string(what.widths.activation);
+  text +=
+      " dataflow " + std::to_string(static_cast<int>(e.dataflow)) + " " + std::to_string(e.rows) +
+      "x" + std::to_string(e.columns) + " lanes " + std::to_string(e.lanes) +
+      (e.timing.folds == FoldOverlap::serial ? " folds in turn" : " folds pipelined") +
+      (*e.timing.load_hidden ? " load hidden" : " load shown") + " m " + std::to_string(what.m) +
+      " n " + std::to_string(what.n) + " channels " + std::to_string(what.channels) + " kernel " +
+      std::to_string(what.kernel) + (what.im2col ? " im2col" : "") + " w" +
+      std::to_string(what.widths.weight) + "a" + std::to_string(what.widths.activation);
   return text;
 }
 
@@ -569,7 +579,8 @@ TEST_CASE("narrow ports never make a part of the time negative, whatever the til
     INFO(describe(what));
     const LayerTiming timing = timing_of(what);
     KSums k;
-    for (const std::int64_t part : random_parts(what.channels, 1, random)) k.add(timing.k_sums(part), 1);
+    for (const std::int64_t part : random_parts(what.channels, 1, random))
+      k.add(timing.k_sums(part), 1);
     const EngineCycles cycles = timing.cycles(timing.m_sums(what.m), timing.n_sums(what.n), k);
     CHECK(cycles.busy > 0);
     CHECK(cycles.wait_input >= 0);
@@ -643,9 +654,9 @@ TEST_CASE("groups share the array as long as columns and lanes last") {
   };
   CHECK(pack(true) == 1);
   engine.groups = GroupMapping::block_diagonal;
-  CHECK(pack(true) == 16);   // columns / 1, fewer than 256 / 9
+  CHECK(pack(true) == 16);  // columns / 1, fewer than 256 / 9
   shape.out_channels = 5;
-  CHECK(pack(true) == 3);    // 16 / 5
+  CHECK(pack(true) == 3);  // 16 / 5
   shape.out_channels = 1;
   shape.in_channels = 4;
   CHECK(pack(true) == 7);    // 256 / 36

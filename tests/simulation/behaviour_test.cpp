@@ -1,6 +1,6 @@
-// What the simulation shows in time: operands in, array, post-processing, results out, worked out by
-// hand on a small machine; back-pressure, repeats, partial sums, tensors that stay on chip, and DRAM
-// models of the user's own.
+// What the simulation shows in time: operands in, array, post-processing, results out, worked out
+// by hand on a small machine; back-pressure, repeats, partial sums, tensors that stay on chip, and
+// DRAM models of the user's own.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -47,7 +47,8 @@ SimulationOptions waveforms_to(const std::string& path) {
   return options;
 }
 
-Figures play(const Workload& work, const Accelerator& machine, const SimulationOptions& options = {}) {
+Figures play(const Workload& work, const Accelerator& machine,
+             const SimulationOptions& options = {}) {
   return simulated(work.network, work.widths, machine, example_energy(), options);
 }
 
@@ -55,12 +56,15 @@ CostReport closed(const Workload& work, const Accelerator& machine) {
   return analytic_cost(work.network, work.widths, machine, example_energy());
 }
 
-/// The same channel as the built-in one, written as a model that blocks: it waits for its turn on the
-/// bus and for its latency instead of annotating them.
+/// The same channel as the built-in one, written as a model that blocks: it waits for its turn on
+/// the bus and for its latency instead of annotating them.
 class BlockingDram : public sc_core::sc_module {
  public:
   BlockingDram(sc_core::sc_module_name name, double bits_per_cycle, double latency)
-      : sc_core::sc_module(name), socket("socket"), bits_per_cycle_(bits_per_cycle), latency_(latency) {
+      : sc_core::sc_module(name),
+        socket("socket"),
+        bits_per_cycle_(bits_per_cycle),
+        latency_(latency) {
     socket.register_b_transport(this, &BlockingDram::b_transport);
   }
   tlm_utils::simple_target_socket<BlockingDram> socket;
@@ -73,7 +77,8 @@ class BlockingDram : public sc_core::sc_module {
     const double begin = std::max(now, free_);
     free_ = begin + payload.get_data_length() * 8 / bits_per_cycle_;
     const double done = free_ + (payload.is_read() ? latency_ : 0);
-    sc_core::wait(sim::time_of(static_cast<sim::Ticks>(std::ceil(done * 1000 - 1e-6)) - sim::now()));
+    sc_core::wait(
+        sim::time_of(static_cast<sim::Ticks>(std::ceil(done * 1000 - 1e-6)) - sim::now()));
     payload.set_response_status(tlm::TLM_OK_RESPONSE);
   }
 
@@ -96,14 +101,17 @@ Figures play_with_own_dram(const Workload& work, const Accelerator& machine, dou
 
 std::string memory_text(const Memory& memory) {
   std::ostringstream text;
-  text << "DRAM " << memory.dram.bandwidth << " bit/cycle after " << memory.dram.latency << ", bursts of "
-       << memory.dram.burst << ", " << memory.dram.outstanding << " requests of " << memory.dram.request;
-  for (const Buffer* buffer : {&memory.input_buffer, &memory.weight_buffer, &memory.output_buffer}) {
+  text << "DRAM " << memory.dram.bandwidth << " bit/cycle after " << memory.dram.latency
+       << ", bursts of " << memory.dram.burst << ", " << memory.dram.outstanding << " requests of "
+       << memory.dram.request;
+  for (const Buffer* buffer :
+       {&memory.input_buffer, &memory.weight_buffer, &memory.output_buffer}) {
     text << ", " << buffer->capacity << (buffer->double_buffered ? " B twice" : " B once");
     if (buffer->write_port) text << " port " << *buffer->write_port;
   }
   text << (memory.input_layout == InputLayout::raw ? ", raw" : ", im2col")
-       << (memory.read_initial_sums ? ", initial sums" : "") << (memory.fetch_padding ? ", padding" : "");
+       << (memory.read_initial_sums ? ", initial sums" : "")
+       << (memory.fetch_padding ? ", padding" : "");
   return text.str();
 }
 
@@ -113,8 +121,8 @@ bool same(const Figures& a, const Figures& b) {
     const LayerFigures& x = a.layers[i];
     const LayerFigures& y = b.layers[i];
     if (x.latency != y.latency || !(x.cycles == y.cycles) ||
-        x.activity.dram_read != y.activity.dram_read || x.activity.dram_write != y.activity.dram_write ||
-        x.energy.total() != y.energy.total()) {
+        x.activity.dram_read != y.activity.dram_read ||
+        x.activity.dram_write != y.activity.dram_write || x.energy.total() != y.energy.total()) {
       return false;
     }
   }
@@ -131,8 +139,9 @@ std::string file_text(const std::string& path) {
 }  // namespace
 
 TEST_CASE("one tile without contention: in, array, post-processing and out, one after the other") {
-  // 8 x 4 outputs of K 16 at 8 bits on 4 x 4 PEs. In: 128 + 64 bytes at a byte a cycle behind 10 cycles
-  // of latency. Array: two blocks of 16 steps. Post: 32 outputs on 4 lanes, 4 deep. Out: 32 bytes.
+  // 8 x 4 outputs of K 16 at 8 bits on 4 x 4 PEs. In: 128 + 64 bytes at a byte a cycle behind 10
+  // cycles of latency. Array: two blocks of 16 steps. Post: 32 outputs on 4 lanes, 4 deep. Out: 32
+  // bytes.
   Accelerator machine = roomy_machine();
   machine.memory.dram.latency = Cycles(10);
   machine.tiling.fixed["gemm0"] = {.out_h = 8, .out_channels = 4, .in_channels = 16};
@@ -159,10 +168,12 @@ TEST_CASE("with fill, drain, preload and no gap the closed form of one tile is t
   std::vector<Gemm> list;
   Random random(5);
   for (int i = 0; i < 60; ++i) {
-    list.push_back({random(1, 40), random(1, 40), random(1, 40),
-                    i % 2 == 0 ? LayerWidths{8, 8}
-                               : LayerWidths{static_cast<int>(random(1, 8)), static_cast<int>(random(1, 8))}});
-    machine.tiling.fixed["gemm" + std::to_string(i)] = {.out_h = 40, .out_channels = 40, .in_channels = 40};
+    list.push_back(
+        {random(1, 40), random(1, 40), random(1, 40),
+         i % 2 == 0 ? LayerWidths{8, 8}
+                    : LayerWidths{static_cast<int>(random(1, 8)), static_cast<int>(random(1, 8))}});
+    machine.tiling.fixed["gemm" + std::to_string(i)] = {
+        .out_h = 40, .out_channels = 40, .in_channels = 40};
   }
   const Workload work = gemms(list);
   const Figures figures = play(work, machine);
@@ -190,13 +201,14 @@ TEST_CASE("bits out of DRAM are the bits into the buffers") {
     machine.memory.input_buffer.capacity = Bytes(600);
     machine.memory.weight_buffer.capacity = Bytes(600);
     machine.memory.output_buffer.capacity = Bytes(600);
-    const Workload work =
-        random_layer(random, 9, 8, {static_cast<int>(random(1, 8)), static_cast<int>(random(1, 8))});
+    const Workload work = random_layer(
+        random, 9, 8, {static_cast<int>(random(1, 8)), static_cast<int>(random(1, 8))});
     const Figures figures = simulated(work.network, work.widths, machine, energy);
     const Activity& activity = figures.layers[0].activity;
     const ComputeShape& shape = *work.network.layers()[0].compute;
     INFO(test::describe(shape));
-    const std::int64_t into = activity.input_buffer_write.count() + activity.weight_buffer_write.count();
+    const std::int64_t into =
+        activity.input_buffer_write.count() + activity.weight_buffer_write.count();
     const std::int64_t out_of_dram = to_bits(activity.dram_read).count();
     const std::int64_t results = shape.output_elements() * 8;
     const std::int64_t spilled = to_bits(activity.dram_write).count() - results;
@@ -215,17 +227,19 @@ TEST_CASE("a DRAM model of the user's own with the same timing gives the same re
     machine.memory.output_buffer.capacity = Bytes(600);
     machine.memory.dram.bandwidth = random.pick<double>({8, 24, 100});
     machine.memory.dram.latency = Cycles(random(0, 60));
-    const Workload work =
-        random_layer(random, 9, 8, {static_cast<int>(random(1, 8)), static_cast<int>(random(1, 8))});
+    const Workload work = random_layer(
+        random, 9, 8, {static_cast<int>(random(1, 8)), static_cast<int>(random(1, 8))});
     INFO(test::describe(*work.network.layers()[0].compute));
     const auto latency = static_cast<double>(machine.memory.dram.latency.count());
     const Figures built_in = play(work, machine);
     const Figures own = play_with_own_dram(work, machine, machine.memory.dram.bandwidth, latency);
     CHECK(own.latency() == built_in.latency());
     CHECK(same(own, built_in));
-    const Figures late = play_with_own_dram(work, machine, machine.memory.dram.bandwidth, latency + 100);
+    const Figures late =
+        play_with_own_dram(work, machine, machine.memory.dram.bandwidth, latency + 100);
     CHECK(late.latency() > built_in.latency());
-    const Figures narrow = play_with_own_dram(work, machine, machine.memory.dram.bandwidth / 2, latency);
+    const Figures narrow =
+        play_with_own_dram(work, machine, machine.memory.dram.bandwidth / 2, latency);
     CHECK(narrow.latency() > built_in.latency());
     CHECK(narrow.dram_read() == built_in.dram_read());
     CHECK(narrow.layers[0].cycles.busy == built_in.layers[0].cycles.busy);
@@ -261,7 +275,8 @@ TEST_CASE("post-processing that is slower than the array holds it up") {
 
 TEST_CASE("a recurrent layer repeats, and loads weights that stay once") {
   const auto network = [](int steps) {
-    return parse_network("schema: network/1\nname: recurrent\ninputs:\n  x: [1, " + std::to_string(steps) +
+    return parse_network("schema: network/1\nname: recurrent\ninputs:\n  x: [1, " +
+                             std::to_string(steps) +
                              ", 16]\nlayers:\n  - {name: r, kind: rnn, hidden: 16}\n",
                          "recurrent.yaml");
   };
@@ -300,14 +315,16 @@ TEST_CASE("a recurrent layer repeats, and loads weights that stay once") {
 }
 
 TEST_CASE("partial sums that do not fit travel to DRAM and back at the accumulator's width") {
-  // Two tiles each of 8 output positions, 4 output channels and 8 input channels, channels outermost.
+  // Two tiles each of 8 output positions, 4 output channels and 8 input channels, channels
+  // outermost.
   Accelerator machine = roomy_machine();
-  machine.tiling.fixed["gemm0"] = {.out_h = 8, .out_channels = 4, .in_channels = 8, .order = LoopOrder::kmn};
+  machine.tiling.fixed["gemm0"] = {
+      .out_h = 8, .out_channels = 4, .in_channels = 8, .order = LoopOrder::kmn};
   const Workload work = gemms({{16, 8, 16, {8, 8}}});
   const Figures figures = play(work, machine);
   const CostReport report = closed(work, machine);
-  const std::int64_t inputs = 16 * 16;                // each tile once: m and k above n
-  const std::int64_t weights = 2 * (16 * 8);          // again for each tile of positions
+  const std::int64_t inputs = 16 * 16;        // each tile once: m and k above n
+  const std::int64_t weights = 2 * (16 * 8);  // again for each tile of positions
   const std::int64_t sums = (2 - 1) * (16 * 8) * 4;
   CHECK(figures.dram_read() == Bytes(inputs + weights + sums));
   CHECK(figures.dram_write() == Bytes(sums + 16 * 8));
@@ -398,14 +415,18 @@ TEST_CASE("in the timeline units do one thing at a time, and the array's slices 
     for (const char* track : {"layer", "array", "array waits", "post-processing"}) {
       auto& list = slices[track];
       REQUIRE_FALSE(list.empty());
-      std::sort(list.begin(), list.end(), [](const Slice& a, const Slice& b) { return a.from < b.from; });
-      for (std::size_t i = 1; i < list.size(); ++i) CHECK(list[i].from >= list[i - 1].to - 2 * kPrinted);
+      std::sort(list.begin(), list.end(),
+                [](const Slice& a, const Slice& b) { return a.from < b.from; });
+      for (std::size_t i = 1; i < list.size(); ++i)
+        CHECK(list[i].from >= list[i - 1].to - 2 * kPrinted);
     }
     // The array and its waits do not overlap either.
     auto both = slices["array"];
     both.insert(both.end(), slices["array waits"].begin(), slices["array waits"].end());
-    std::sort(both.begin(), both.end(), [](const Slice& a, const Slice& b) { return a.from < b.from; });
-    for (std::size_t i = 1; i < both.size(); ++i) CHECK(both[i].from >= both[i - 1].to - 2 * kPrinted);
+    std::sort(both.begin(), both.end(),
+              [](const Slice& a, const Slice& b) { return a.from < b.from; });
+    for (std::size_t i = 1; i < both.size(); ++i)
+      CHECK(both[i].from >= both[i - 1].to - 2 * kPrinted);
 
     Cycles active;
     for (const LayerFigures& layer : figures.layers) {
@@ -420,7 +441,8 @@ TEST_CASE("in the timeline units do one thing at a time, and the array's slices 
           Approx(static_cast<double>(active.count()) * cycle_us).margin(2 * kPrinted * parts));
     // The layers fill the whole time.
     CHECK(slices["layer"].front().from == 0);
-    CHECK(slices["layer"].back().to == Approx(static_cast<double>(figures.latency().count()) * cycle_us));
+    CHECK(slices["layer"].back().to ==
+          Approx(static_cast<double>(figures.latency().count()) * cycle_us));
     std::filesystem::remove(path);
   }
 }
@@ -463,8 +485,8 @@ TEST_CASE("buffers without a second half fetch and compute in turns") {
 
 namespace {
 
-/// Random layers on random machines: closed form never above the simulation, the same busy cycles and
-/// bytes; `close`: and within 5 % above 10,000 cycles.
+/// Random layers on random machines: closed form never above the simulation, the same busy cycles
+/// and bytes; `close`: and within 5 % above 10,000 cycles.
 void check_random(unsigned seed, int count, bool single_buffers, int least_requests, bool close) {
   Random random(seed);
   const EnergyTable energy = example_energy();
@@ -491,13 +513,13 @@ void check_random(unsigned seed, int count, bool single_buffers, int least_reque
     memory.read_initial_sums = random.coin();
     memory.fetch_padding = random.coin();
     machine.post_processing.lanes = static_cast<int>(random(1, 8));
-    const Workload work =
-        random_layer(random, 12, 12, {static_cast<int>(random(1, 8)), static_cast<int>(random(1, 8))});
+    const Workload work = random_layer(
+        random, 12, 12, {static_cast<int>(random(1, 8)), static_cast<int>(random(1, 8))});
     const CostReport report = analytic_cost(work.network, work.widths, machine, energy);
     INFO(i << ": " << test::describe(*work.network.layers()[0].compute) << " w"
            << work.widths.layers[0].weight << "a" << work.widths.layers[0].activation << ", "
-           << test::describe(*report.layers[0].tile) << ", " << to_string(machine.engine.dataflow) << ", "
-           << report.layers[0].bottleneck << "; " << memory_text(memory) << ", post lanes "
+           << test::describe(*report.layers[0].tile) << ", " << to_string(machine.engine.dataflow)
+           << ", " << report.layers[0].bottleneck << "; " << memory_text(memory) << ", post lanes "
            << machine.post_processing.lanes);
     const LayerFigures played = simulated(work.network, work.widths, machine, energy).layers[0];
     const LayerCost& layer = report.layers[0];
@@ -512,11 +534,14 @@ void check_random(unsigned seed, int count, bool single_buffers, int least_reque
 
 }  // namespace
 
-TEST_CASE("random layers and machines: closed form never above the simulation, same cycles and bytes") {
+TEST_CASE(
+    "random layers and machines: closed form never above the simulation, same cycles and bytes") {
   check_random(8, 1000, false, 1, false);
 }
 
-TEST_CASE("random layers and machines with four requests in flight agree within 5 % above 10,000 cycles") {
+TEST_CASE(
+    "random layers and machines with four requests in flight agree within 5 % above 10,000 "
+    "cycles") {
   check_random(9, 1000, false, 4, true);
 }
 

@@ -1,9 +1,6 @@
-// Runs a simulation in a process of its own, so that one test can compare several: SystemC allows one
-// elaboration per process.
+// Runs a simulation in a process of its own, so that one test can compare several: SystemC allows
+// one elaboration per process.
 #pragma once
-
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <array>
 #include <cstring>
@@ -12,6 +9,9 @@
 #include <string>
 #include <type_traits>
 #include <vector>
+
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "models/cost/cost_report.hpp"
 #include "sim/machine.hpp"
@@ -109,8 +109,9 @@ inline Figures from_own_process(const std::function<CostReport()>& run) {
   return figures;
 }
 
-inline Figures simulated(const Network& network, const WidthPlan& widths, const Accelerator& machine,
-                         const EnergyTable& energy, const SimulationOptions& options = {}) {
+inline Figures simulated(const Network& network, const WidthPlan& widths,
+                         const Accelerator& machine, const EnergyTable& energy,
+                         const SimulationOptions& options = {}) {
   return from_own_process([&] { return simulate(network, widths, machine, energy, options); });
 }
 

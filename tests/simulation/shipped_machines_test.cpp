@@ -1,6 +1,6 @@
-// The closed form against the simulation, over shipped machines, networks and widths: never above it,
-// within 1 % of it per network and within 5 % on any layer above 10,000 cycles, with the same busy cycles
-// and DRAM bytes.
+// The closed form against the simulation, over shipped machines, networks and widths: never above
+// it, within 1 % of it per network and within 5 % on any layer above 10,000 cycles, with the same
+// busy cycles and DRAM bytes.
 #include <cstdint>
 #include <fstream>
 #include <string>
@@ -35,10 +35,17 @@ const std::vector<Subject> kSubjects = {{"resnet18", {}, "resnet18_mixed"},
                                         {"pbatch_lstm_2048", {}, "w2a2"},
                                         {"resnet18_cifar", {}, "w2a2"}};
 
-const std::vector<std::string> kTested = {
-    "bismo_cloud_16x16", "bismo_edge_8x8",       "bitfusion_16x32",      "dvafs_16x16",
-    "loom_16x128",       "loom_16x16",           "precision_batching",   "stripes_16x16",
-    "systolic_16x16_int8", "systolic_32x32_int8", "unpu"};
+const std::vector<std::string> kTested = {"bismo_cloud_16x16",
+                                          "bismo_edge_8x8",
+                                          "bitfusion_16x32",
+                                          "dvafs_16x16",
+                                          "loom_16x128",
+                                          "loom_16x16",
+                                          "precision_batching",
+                                          "stripes_16x16",
+                                          "systolic_16x16_int8",
+                                          "systolic_32x32_int8",
+                                          "unpu"};
 
 Assignment assignment_of(const std::string& name) {
   return name.find('_') == std::string::npos
@@ -52,7 +59,8 @@ void check_machine(const std::string& name) {
   std::ofstream table("tile_over_analytic_" + name + ".txt");  // in the build folder
   for (const Subject& subject : kSubjects) {
     const Network network = workload(subject.network, subject.parameters);
-    for (const std::string& bits : {std::string("w8a8"), std::string("w4a4"), std::string(subject.mixed)}) {
+    for (const std::string& bits :
+         {std::string("w8a8"), std::string("w4a4"), std::string(subject.mixed)}) {
       INFO(name << ", " << subject.network << ", " << bits);
       const WidthPlan widths = resolve_widths(network, assignment_of(bits));
       const CostReport analytic = analytic_cost(network, widths, machine, energy);
@@ -62,8 +70,8 @@ void check_machine(const std::string& name) {
         const LayerCost& closed = analytic.layers[i];
         const LayerFigures& played = tile.layers[i];
         INFO("layer " << closed.name << ", " << closed.bottleneck << ", "
-                      << (closed.tile ? test::describe(*closed.tile) : std::string("no tile")) << ", "
-                      << closed.tiles << " tiles");
+                      << (closed.tile ? test::describe(*closed.tile) : std::string("no tile"))
+                      << ", " << closed.tiles << " tiles");
         CHECK(closed.latency <= played.latency);
         if (played.latency.count() > kLongLayer) {
           CHECK(played.latency / closed.latency <= kPerLayer);
@@ -84,17 +92,29 @@ void check_machine(const std::string& name) {
 
 }  // namespace
 
-TEST_CASE("every shipped machine is compared with its simulation") { CHECK(kTested == shipped_names()); }
+TEST_CASE("every shipped machine is compared with its simulation") {
+  CHECK(kTested == shipped_names());
+}
 
 // One test for each, to run side by side.
-TEST_CASE("closed form and simulation agree on bismo_cloud_16x16") { check_machine("bismo_cloud_16x16"); }
+TEST_CASE("closed form and simulation agree on bismo_cloud_16x16") {
+  check_machine("bismo_cloud_16x16");
+}
 TEST_CASE("closed form and simulation agree on bismo_edge_8x8") { check_machine("bismo_edge_8x8"); }
-TEST_CASE("closed form and simulation agree on bitfusion_16x32") { check_machine("bitfusion_16x32"); }
+TEST_CASE("closed form and simulation agree on bitfusion_16x32") {
+  check_machine("bitfusion_16x32");
+}
 TEST_CASE("closed form and simulation agree on dvafs_16x16") { check_machine("dvafs_16x16"); }
 TEST_CASE("closed form and simulation agree on loom_16x128") { check_machine("loom_16x128"); }
 TEST_CASE("closed form and simulation agree on loom_16x16") { check_machine("loom_16x16"); }
-TEST_CASE("closed form and simulation agree on precision_batching") { check_machine("precision_batching"); }
+TEST_CASE("closed form and simulation agree on precision_batching") {
+  check_machine("precision_batching");
+}
 TEST_CASE("closed form and simulation agree on stripes_16x16") { check_machine("stripes_16x16"); }
-TEST_CASE("closed form and simulation agree on systolic_16x16_int8") { check_machine("systolic_16x16_int8"); }
-TEST_CASE("closed form and simulation agree on systolic_32x32_int8") { check_machine("systolic_32x32_int8"); }
+TEST_CASE("closed form and simulation agree on systolic_16x16_int8") {
+  check_machine("systolic_16x16_int8");
+}
+TEST_CASE("closed form and simulation agree on systolic_32x32_int8") {
+  check_machine("systolic_32x32_int8");
+}
 TEST_CASE("closed form and simulation agree on unpu") { check_machine("unpu"); }

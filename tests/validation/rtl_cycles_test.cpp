@@ -1,8 +1,8 @@
-// Cycles of register-transfer designs, to the cycle, by the engine's timing parameters alone: on one
-// matrix product with ideal memory, in closed form and simulated.
+// Cycles of register-transfer designs, to the cycle, by the engine's timing parameters alone: on
+// one matrix product with ideal memory, in closed form and simulated.
 //
-// Sources of the observed rows: rtl_cycles.csv. Not reproduced: PULP's RBE, whose phases follow its own
-// memory port.
+// Sources of the observed rows: rtl_cycles.csv. Not reproduced: PULP's RBE, whose phases follow its
+// own memory port.
 #include <cstdint>
 #include <map>
 #include <string>
@@ -30,8 +30,12 @@ std::vector<Run> observed() {
   for (const auto& row : read_csv("validation/rtl_cycles.csv")) {
     if (row[0] == "rbe") continue;
     // design,array,variant,M,K,N,weight_bits,activation_bits,total_cycles
-    runs.push_back({row[0], row[1], row[2],
-                    {std::stoll(row[3]), std::stoll(row[5]), std::stoll(row[4]),
+    runs.push_back({row[0],
+                    row[1],
+                    row[2],
+                    {std::stoll(row[3]),
+                     std::stoll(row[5]),
+                     std::stoll(row[4]),
                      {std::stoi(row[6]), std::stoi(row[7])}},
                     std::stoll(row[8])});
   }
@@ -120,7 +124,8 @@ Accelerator scale_sim(Dataflow dataflow, int rows, int columns) {
   engine.columns = columns;
   engine.dataflow = dataflow;
   engine.timing.folds = FoldOverlap::serial;
-  engine.timing.load = dataflow == Dataflow::output_stationary ? LinearCycles{} : LinearCycles{.rows = 1};
+  engine.timing.load =
+      dataflow == Dataflow::output_stationary ? LinearCycles{} : LinearCycles{.rows = 1};
   engine.timing.fill = LinearCycles{.rows = 1, .columns = 1, .constant = -3};
   engine.timing.drain = LinearCycles{};
   engine.timing.fold_gap = 1;
@@ -135,7 +140,8 @@ Accelerator machine_of(const Run& run) {
   const auto sizes = sizes_of(run.array);
   if (run.design == "bitfusion_actlab") return bit_fusion(sizes[0], sizes[1]);
   if (run.design == "bismo_exec") {
-    return bismo(sizes[0], sizes[1], sizes[2], std::stoi(run.variant.substr(run.variant.find("gap=") + 4)));
+    return bismo(sizes[0], sizes[1], sizes[2],
+                 std::stoi(run.variant.substr(run.variant.find("gap=") + 4)));
   }
   if (run.design == "gemmini_mesh16") return gemmini(dataflow_of(run.variant), sizes[0]);
   REQUIRE(run.design == "scalesim_rtl");
@@ -143,8 +149,8 @@ Accelerator machine_of(const Run& run) {
 }
 
 /// All products on one machine, in closed form and simulated.
-void check(const Accelerator& machine, const std::vector<Gemm>& list, const std::vector<std::int64_t>& cycles,
-           const std::string& name) {
+void check(const Accelerator& machine, const std::vector<Gemm>& list,
+           const std::vector<std::int64_t>& cycles, const std::string& name) {
   const Workload work = gemms(list);
   const CostReport analytic = analytic_cost(work.network, work.widths, machine, example_energy());
   const Figures tile = simulated(work.network, work.widths, machine, example_energy());
@@ -163,7 +169,8 @@ void check_design(const std::string& design, std::size_t rows) {
   std::size_t found = 0;
   for (const Run& run : observed()) {
     if (run.design != design) continue;
-    const std::string gap = run.design == "bismo_exec" ? run.variant.substr(run.variant.find("gap=")) : run.variant;
+    const std::string gap =
+        run.design == "bismo_exec" ? run.variant.substr(run.variant.find("gap=")) : run.variant;
     groups[run.array + " " + gap].push_back(run);
     ++found;
   }
@@ -181,17 +188,22 @@ void check_design(const std::string& design, std::size_t rows) {
 
 std::int64_t c(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
-std::vector<Gemm> random_products(unsigned seed, int count, std::int64_t most, const std::vector<BitWidth>& widths) {
+std::vector<Gemm> random_products(unsigned seed, int count, std::int64_t most,
+                                  const std::vector<BitWidth>& widths) {
   Random random(seed);
   std::vector<Gemm> list;
   for (int i = 0; i < count; ++i) {
-    list.push_back({random(1, most), random(1, most), random(1, most), {random.pick(widths), random.pick(widths)}});
+    list.push_back({random(1, most),
+                    random(1, most),
+                    random(1, most),
+                    {random.pick(widths), random.pick(widths)}});
   }
   return list;
 }
 
 template <class Law>
-void check_law(const Accelerator& machine, const std::vector<Gemm>& list, const std::string& name, Law law) {
+void check_law(const Accelerator& machine, const std::vector<Gemm>& list, const std::string& name,
+               Law law) {
   std::vector<std::int64_t> cycles;
   for (const Gemm& gemm : list) cycles.push_back(law(gemm));
   check(machine, list, cycles, name);
@@ -201,7 +213,9 @@ void check_law(const Accelerator& machine, const std::vector<Gemm>& list, const 
 
 TEST_CASE("Bit Fusion's array takes the observed cycles") { check_design("bitfusion_actlab", 24); }
 TEST_CASE("BISMO's execute stage takes the observed cycles") { check_design("bismo_exec", 24); }
-TEST_CASE("Gemmini's mesh takes the observed cycles in both dataflows") { check_design("gemmini_mesh16", 16); }
+TEST_CASE("Gemmini's mesh takes the observed cycles in both dataflows") {
+  check_design("gemmini_mesh16", 16);
+}
 TEST_CASE("a traditional systolic array takes the observed cycles in both dataflows") {
   check_design("scalesim_rtl", 18);
 }
@@ -217,10 +231,12 @@ TEST_CASE("Bit Fusion's law holds at other sizes: c(N, C) M c(K, R (8/a)(8/w)) +
   }
 }
 
-TEST_CASE("BISMO's law holds at other sizes and gaps: c(M, R) c(N, C) w a (c(K, L) + gap) - gap + 9") {
+TEST_CASE(
+    "BISMO's law holds at other sizes and gaps: c(M, R) c(N, C) w a (c(K, L) + gap) - gap + 9") {
   unsigned seed = 10;
   for (const int gap : {0, 1, 7}) {
-    for (const auto& [rows, lanes, columns] : {std::tuple{1, 1, 1}, {8, 256, 8}, {3, 100, 5}, {16, 64, 2}}) {
+    for (const auto& [rows, lanes, columns] :
+         {std::tuple{1, 1, 1}, {8, 256, 8}, {3, 100, 5}, {16, 64, 2}}) {
       check_law(bismo(rows, lanes, columns, gap),
                 random_products(seed++, 20, 300, {1, 2, 3, 5, 8, 11, 16}), "bismo",
                 [=, rows = rows, lanes = lanes, columns = columns](const Gemm& g) {
@@ -239,7 +255,8 @@ TEST_CASE("Gemmini's laws hold at other sizes of matrices and of the mesh") {
               "gemmini WS", [=](const Gemm& g) {
                 const std::int64_t folds = c(g.k, side) * c(g.n, side);
                 const std::int64_t blocks = c(g.m, side);
-                // Load, whole blocks before the last fold's last one, that one at its true size, drain.
+                // Load, whole blocks before the last fold's last one, that one at its true size,
+                // drain.
                 return side + side * folds * (blocks - 1) + side * (folds - 1) +
                        (g.m - side * (blocks - 1)) + 2 * side + 1;
               });
@@ -253,12 +270,14 @@ TEST_CASE("Gemmini's laws hold at other sizes of matrices and of the mesh") {
 TEST_CASE("the traditional array's laws hold at other sizes") {
   unsigned seed = 30;
   for (const auto& [rows, columns] : {std::pair{2, 2}, {5, 3}, {8, 32}, {16, 16}}) {
-    check_law(traditional(Dataflow::output_stationary, rows, columns), random_products(seed++, 30, 70, {8}),
-              "traditional OS", [rows = rows, columns = columns](const Gemm& g) {
+    check_law(traditional(Dataflow::output_stationary, rows, columns),
+              random_products(seed++, 30, 70, {8}), "traditional OS",
+              [rows = rows, columns = columns](const Gemm& g) {
                 return c(g.m, rows) * c(g.n, columns) * (2 * rows + columns + g.k - 2);
               });
-    check_law(traditional(Dataflow::weight_stationary, rows, columns), random_products(seed++, 30, 70, {8}),
-              "traditional WS", [rows = rows, columns = columns](const Gemm& g) {
+    check_law(traditional(Dataflow::weight_stationary, rows, columns),
+              random_products(seed++, 30, 70, {8}), "traditional WS",
+              [rows = rows, columns = columns](const Gemm& g) {
                 std::int64_t cycles = 0;
                 for (std::int64_t column = 0; column < g.n; column += columns) {
                   const std::int64_t used = std::min<std::int64_t>(columns, g.n - column);
@@ -269,13 +288,14 @@ TEST_CASE("the traditional array's laws hold at other sizes") {
   }
 }
 
-TEST_CASE("SCALE-Sim v2's laws: folds (R + C + T - 2) - 1, and R more a fold with a stationary operand") {
+TEST_CASE(
+    "SCALE-Sim v2's laws: folds (R + C + T - 2) - 1, and R more a fold with a stationary operand") {
   unsigned seed = 40;
   for (const auto& [rows, columns] : {std::pair{2, 2}, {5, 3}, {8, 32}, {16, 16}}) {
     for (const Dataflow dataflow :
          {Dataflow::output_stationary, Dataflow::weight_stationary, Dataflow::input_stationary}) {
-      check_law(scale_sim(dataflow, rows, columns), random_products(seed++, 30, 70, {8}), "SCALE-Sim",
-                [=, rows = rows, columns = columns](const Gemm& g) {
+      check_law(scale_sim(dataflow, rows, columns), random_products(seed++, 30, 70, {8}),
+                "SCALE-Sim", [=, rows = rows, columns = columns](const Gemm& g) {
                   switch (dataflow) {
                     case Dataflow::output_stationary:
                       return c(g.m, rows) * c(g.n, columns) * (rows + columns + g.k - 2) - 1;
