@@ -595,7 +595,8 @@ class NetworkReader {
   std::vector<std::size_t> sorted_entries();
   void mark_outputs(MapReader& root);
 
-  [[nodiscard]] std::vector<std::string> known_names() const;
+  /// "; did you mean 'conv1'?", of inputs and layers, or nothing.
+  [[nodiscard]] std::string nearest_known(const std::string& name) const;
   [[nodiscard]] bool is_known(const std::string& name) const {
     return inputs_.contains(name) || entry_of_.contains(name);
   }
@@ -677,11 +678,15 @@ void NetworkReader::read_inputs(MapReader& root) {
   }
 }
 
-std::vector<std::string> NetworkReader::known_names() const {
+std::string NetworkReader::nearest_known(const std::string& name) const {
+  // Looking at all names for each of many mistakes would take time with the square of the file.
+  constexpr std::size_t kMostSuggestions = 64;
+  if (document_.problems.items().size() >= kMostSuggestions) return "";
   std::vector<std::string> names;
-  for (const auto& [name, value] : inputs_) names.push_back(name);
+  names.reserve(inputs_.size() + entries_.size());
+  for (const auto& [input, value] : inputs_) names.push_back(input);
   for (const Entry& entry : entries_) names.push_back(entry.name);
-  return names;
+  return suggestion(name, names);
 }
 
 void NetworkReader::read_entries(MapReader& root) {
@@ -727,8 +732,8 @@ void NetworkReader::read_entry_inputs(std::size_t index) {
   }
   for (const std::string& name : entry.input_names) {
     if (!name.empty() && !is_known(name)) {
-      entry.reader.error(
-          "inputs", "there is no input or layer '" + name + "'" + suggestion(name, known_names()));
+      entry.reader.error("inputs",
+                         "there is no input or layer '" + name + "'" + nearest_known(name));
     }
   }
   const std::size_t count = entry.input_names.size();
@@ -817,9 +822,7 @@ void NetworkReader::mark_outputs(MapReader& root) {
     const auto found = entry_of_.find(name);
     if (found == entry_of_.end()) {
       if (root.has("outputs")) {
-        std::vector<std::string> known;
-        for (const Entry& entry : entries_) known.push_back(entry.name);
-        root.error("outputs", "there is no layer '" + name + "'" + suggestion(name, known));
+        root.error("outputs", "there is no layer '" + name + "'" + nearest_known(name));
       }
     } else if (entries_[found->second].result) {
       builder_.mark_output(entries_[found->second].result->tensor);

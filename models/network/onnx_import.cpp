@@ -35,8 +35,7 @@ std::string module_of(const std::string& scope) {
     const std::string part = scope.substr(begin, end - begin);
     // A part may repeat the end of what stands before it: "layer1", "layer1.0".
     std::string_view overlap = module;
-    while (!overlap.empty() && !(part.starts_with(overlap) && part.size() > overlap.size() &&
-                                 part[overlap.size()] == '.')) {
+    while (!overlap.empty() && !part.starts_with(std::string(overlap) + '.')) {
       const std::size_t dot = overlap.find('.');
       overlap = dot == std::string_view::npos ? std::string_view() : overlap.substr(dot + 1);
     }
@@ -195,8 +194,8 @@ std::string Importer::free_name(const Site& site, const std::string& wanted) {
     name = layer_name(site, false);  // the second weights that one module uses
   }
   const std::string base = name;
-  for (int copy = 2; !layer_names_.insert(name).second; ++copy) {
-    name = base + "#" + std::to_string(copy);
+  while (!layer_names_.insert(name).second) {
+    name = base + "#" + std::to_string(++copies_[base] + 1);
   }
   return name;
 }

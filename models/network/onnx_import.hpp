@@ -13,6 +13,11 @@
 // one element (scales, shifts, position tables) count as biases. Shapes that the file states are
 // compared with the inferred ones.
 //
+// Names: a layer with weights is called after the module that torch.onnx names in its weights,
+// scope or bias ("layer1.0.conv1"), other layers after module and operator ("layer1.0/Add"); files
+// without scopes give the node's name, or operator and position ("Conv_3"). The network is called
+// after the file.
+//
 // What it leaves out: values; quantization parameters (QuantizeLinear and DequantizeLinear are
 // passed through and recorded as ignored; widths come from an assignment); subgraphs (If, Loop,
 // Scan), sequences and local functions.

@@ -123,6 +123,7 @@ class Importer {
   std::unordered_map<std::string, int> uses_;  // of activations, by name
   std::unordered_set<std::string> output_names_;
   std::unordered_set<std::string> layer_names_;
+  std::unordered_map<std::string, int> copies_;  // of a layer name, beyond the first
 };
 
 /// An attribute of the node; throws NodeError if it has another type.

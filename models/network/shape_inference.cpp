@@ -115,6 +115,7 @@ std::string to_string(const Shape& shape) {
 }
 
 std::int64_t element_count(const Shape& shape) {
+  if (shape.size() > kMaxRank) throw ShapeError("more than 64 axes");
   std::int64_t count = 1;
   for (const std::int64_t size : shape) {
     if (size < 1) throw ShapeError("sizes must be at least 1, got " + to_string(shape));
@@ -166,7 +167,7 @@ InferredLayer infer_convolution(const Shape& input, std::int64_t out_channels, s
 }
 
 InferredLayer infer_fully_connected(const Shape& input, std::int64_t out_features) {
-  check_rank(input, 1, 64, "[batch, features]");
+  check_rank(input, 1, kMaxRank, "[batch, features]");
   check_range("out_features", out_features, 1, kMaxElements);
   ComputeShape compute;
   compute.batch = input.size() > 1 ? input.front() : 1;
@@ -182,8 +183,8 @@ InferredLayer infer_fully_connected(const Shape& input, std::int64_t out_feature
 }
 
 InferredLayer infer_matmul(const Shape& left, const Shape& right) {
-  check_rank(left, 2, 64, "[..., M, K]");
-  check_rank(right, 2, 64, "[..., K, N]");
+  check_rank(left, 2, kMaxRank, "[..., M, K]");
+  check_rank(right, 2, kMaxRank, "[..., K, N]");
   const std::int64_t m = left[left.size() - 2];
   const std::int64_t n = right.back();
   if (left.back() != right[right.size() - 2]) {
@@ -248,7 +249,7 @@ InferredVector infer_pool(const Shape& input, const Window& window) {
 }
 
 InferredVector infer_global_pool(const Shape& input) {
-  check_rank(input, 3, 64, "[batch, channels, height, width]");
+  check_rank(input, 3, kMaxRank, "[batch, channels, height, width]");
   Shape output(input.size(), 1);
   output[0] = input[0];
   output[1] = input[1];

@@ -9,6 +9,7 @@
 // takes is for the hardware to say. Index arithmetic is free.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <stdexcept>
@@ -30,8 +31,11 @@ class ShapeError : public std::runtime_error {
 /// "[1, 3, 224, 224]".
 std::string to_string(const Shape& shape);
 
-/// Product of the sizes. Throws ShapeError unless all are at least 1 and the product is at most
-/// kMaxElements.
+/// A tensor of more axes is taken for a mistake.
+inline constexpr std::size_t kMaxRank = 64;
+
+/// Product of the sizes. Throws ShapeError unless all are at least 1, the product is at most
+/// kMaxElements, and there are at most kMaxRank of them.
 std::int64_t element_count(const Shape& shape);
 
 /// The axis counted from the front; throws ShapeError unless it is in -rank .. rank - 1.

@@ -519,6 +519,15 @@ TEST_CASE("nodes may stand in any order") {
   CHECK(names_of(model.import()) == Names{"MatMul_1", "MatMul_0"});
 }
 
+TEST_CASE("layers of one name are numbered") {
+  OnnxModel model;
+  model.input("x", {1, 4});
+  for (const char* output : {"a", "b", "c"}) {
+    model.node("Softmax", {"x"}, {output}, {}, "same").output(output);
+  }
+  CHECK(names_of(model.import()) == Names{"same", "same#2", "same#3"});
+}
+
 TEST_CASE("layers are named after the modules of PyTorch where the file tells") {
   OnnxModel model;
   model.input("x", {1, 4, 6, 6}).weight("onnx::Conv_9", {4, 4, 1, 1}).weight("fc.weight", {4, 2});

@@ -235,6 +235,8 @@ TEST_CASE("a tensor may have 2^48 elements and not one more") {
           element_count({half, half, 2});
         }) == "[16777216, 16777216, 2] has more than 2^48 elements");
   CHECK(message_of([&] { element_count({half, half, half, half, half}); }) != "");
+  CHECK(element_count(Shape(64, 1)) == 1);
+  CHECK(message_of([] { element_count(Shape(65, 1)); }) == "more than 64 axes");
   CHECK(message_of([] { element_count({1, 0, 3}); }) == "sizes must be at least 1, got [1, 0, 3]");
   CHECK(message_of([] { element_count({1, -4}); }) == "sizes must be at least 1, got [1, -4]");
 }
