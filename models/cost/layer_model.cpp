@@ -79,6 +79,9 @@ LayerModel::LayerModel(const LayerSetting& setting, const WidthMode& mode,
     weight_port_cycles_per_bit_ = 1.0 / *memory.weight_buffer.write_port;
   }
   post_cycles_per_output_ = 1.0 / accelerator.post_processing.lanes;
+  post_latency_ = static_cast<double>(accelerator.post_processing.latency.count());
+  dram_latency_ = static_cast<double>(memory.dram.latency.count());
+  if (memory.scratchpad) scratchpad_latency_ = static_cast<double>(memory.scratchpad->latency.count());
 }
 
 Home LayerModel::home(Stream stream) const {
@@ -230,6 +233,10 @@ LayerModel::KTiling LayerModel::k_tiling(std::int64_t tile) const {
   tiling.last = axis.last() / pack_;
   tiling.sums.add(timing_.k_sums(axis.tile), axis.count() - 1);
   tiling.sums.add(timing_.k_sums(axis.last()), 1);
+  if (accelerator_->memory.input_layout == InputLayout::im2col) {
+    tiling.row_words = static_cast<double>(tiling.tiles - 1) * row_words(tiling.tile, shape_.groups) +
+                       row_words(tiling.last, shape_.groups);
+  }
   return tiling;
 }
 
@@ -325,71 +332,161 @@ double LayerModel::pack_cycles(const MTiling& m, const NTiling& n, const KTiling
   return cycles;
 }
 
+LayerModel::LoopTraffic LayerModel::loop_traffic(const MTiling& m, const NTiling& n, const KTiling& k,
+                                                 LoopOrder order) const {
+  const LoopPositions at = loop_positions(order);
+  const bool many_m = m.tiles > 1;
+  const bool many_n = n.tiles > 1;
+  const bool many_k = k.tiles > 1;
+  // A tile is fetched again for each turn of a loop that it does not depend on, if a loop inside that
+  // one, on which it does depend, turns.
+  const bool input_again = (many_m && at.m > at.n) || (many_k && at.k > at.n);
+  const bool weight_again = (many_n && at.n > at.m) || (many_k && at.k > at.m);
+  const Memory& memory = accelerator_->memory;
+  const BitWidth sum_bits = accelerator_->engine.accumulator_bits;
+  const auto groups = static_cast<double>(shape_.groups);
+  const auto channels = static_cast<double>(shape_.in_channels);
+  const auto out_channels = static_cast<double>(shape_.n());
+  const double outputs = static_cast<double>(shape_.m()) * out_channels * groups;
+  LoopTraffic traffic;
+  traffic.spills = many_k && ((many_m && at.m > at.k) || (many_n && at.n > at.k));
+  traffic.input_times = input_again ? static_cast<double>(n.tiles) : 1.0;
+  traffic.weight_times = weight_again ? static_cast<double>(m.tiles) : 1.0;
+  traffic.input = m.input_elements * channels * groups * setting_.stored_input * traffic.input_times;
+  traffic.weight =
+      out_channels *
+      (channels * static_cast<double>(kernel_ * setting_.stored_weight) + bias_bits_) * groups *
+      traffic.weight_times;
+  traffic.spilled = traffic.spills ? static_cast<double>(k.tiles - 1) * outputs * sum_bits : 0.0;
+  traffic.initial =
+      memory.read_initial_sums ? outputs * memory.output_bits.value_or(sum_bits) : 0.0;
+  traffic.output = outputs * output_bits_;
+  return traffic;
+}
+
+/// Bits written into the input buffer in one repeat.
+double LayerModel::filled_input_bits(const LoopTraffic& traffic, const KTiling& k) const {
+  if (accelerator_->memory.input_layout == InputLayout::raw) return traffic.input;
+  return static_cast<double>(shape_.m()) * k.row_words * setting_.stored_input * traffic.input_times;
+}
+
+/// Bits written into the weight buffer in one repeat; biases go elsewhere.
+double LayerModel::filled_weight_bits(const LoopTraffic& traffic, const KTiling& k) const {
+  const double rows = static_cast<double>(shape_.n() * shape_.groups) * traffic.weight_times;
+  if (accelerator_->memory.input_layout == InputLayout::raw) return traffic.weight - rows * bias_bits_;
+  const auto packs = static_cast<double>(ceil_div(shape_.groups, pack_));
+  return rows * k.row_words / packs * setting_.stored_weight;
+}
+
+/// The parts of the time before the array's first stream and after its last that nothing hides.
+LayerModel::Ends LayerModel::ends(const LoopTraffic& traffic, const MTiling& m, const NTiling& n,
+                                  const KTiling& k, std::int64_t tile_groups) const {
+  const Memory& memory = accelerator_->memory;
+  const double per_bit[2] = {dram_cycles_per_bit_, scratchpad_cycles_per_bit_};
+  const auto of = [](Home home) { return home == Home::dram ? 0 : 1; };
+  const int input = of(home(Stream::input));
+  const int weight = of(home(Stream::weight));
+  const auto groups = static_cast<double>(tile_groups);
+  const double outputs =
+      static_cast<double>(shape_.m()) * static_cast<double>(shape_.n() * shape_.groups);
+  Ends ends;
+  ends.input_bits = m.first_elements * static_cast<double>(k.tile) * groups * setting_.stored_input;
+  ends.weight_bits = static_cast<double>(n.tile) * groups *
+                     (static_cast<double>(k.tile * kernel_ * setting_.stored_weight) + bias_bits_);
+  ends.sums_bits = static_cast<double>(m.first_m * n.tile) * groups * (traffic.initial / outputs);
+  double port = 0;
+  if (input_port_cycles_per_bit_ > 0) {
+    port = input_buffer_bits(m.first_elements, static_cast<double>(m.first_m), k.tile, tile_groups) *
+           input_port_cycles_per_bit_;
+  }
+  double weight_port = 0;
+  if (weight_port_cycles_per_bit_ > 0) {
+    weight_port = weight_buffer_bits(n.tile, k.tile, tile_groups) * weight_port_cycles_per_bit_;
+  }
+  double time[2] = {0, 0};
+  time[input] += ends.input_bits * per_bit[input];
+  time[0] += ends.sums_bits * per_bit[0];
+  const auto arrival = [&] {
+    double latest = port;
+    if (time[0] > 0) latest = std::max(latest, dram_latency_ + time[0]);
+    if (time[1] > 0) latest = std::max(latest, scratchpad_latency_ + time[1]);
+    return latest;
+  };
+  ends.lead_in_without_weights = arrival();
+  time[weight] += ends.weight_bits * per_bit[weight];
+  ends.lead_in = std::max(arrival(), weight_port);
+
+  const auto last_groups = static_cast<double>(TileAxis{shape_.groups, tile_groups}.last());
+  const double last_outputs = static_cast<double>(m.last_m * n.last) * last_groups;
+  ends.post_last = last_outputs * post_cycles_per_output_ + post_latency_;
+  // The last tile may share its first burst with the one before.
+  const Home output = home(Stream::output);
+  const double shared_bits =
+      output == Home::dram ? 8.0 * static_cast<double>(memory.dram.burst.count() - 1) : 0.0;
+  ends.last_store = std::max(0.0, last_outputs * output_bits_ - shared_bits) * per_bit[of(output)];
+  return ends;
+}
+
+/// A bound that takes a fraction of closed()'s time and is never above it: the array at work from the
+/// first operands on, or a memory that moves everything.
+double LayerModel::quick_bound(const LoopTraffic& traffic, const MTiling& m, const NTiling& n,
+                               const KTiling& k, std::int64_t tile_groups, double engine_cycles) const {
+  const auto of = [](Home home) { return home == Home::dram ? 0 : 1; };
+  const bool weights_may_stay = shape_.repeat > 1;
+  double moved[2] = {0, 0};
+  moved[of(home(Stream::input))] += traffic.input;
+  if (!weights_may_stay) moved[of(home(Stream::weight))] += traffic.weight;
+  moved[0] += 2 * traffic.spilled + traffic.initial;
+  moved[of(home(Stream::output))] += traffic.output;
+  const Ends ends = this->ends(traffic, m, n, k, tile_groups);
+  const double array = (weights_may_stay ? ends.lead_in_without_weights : ends.lead_in) +
+                       engine_cycles + ends.post_last + ends.last_store +
+                       static_cast<double>(timing_.start_cycles() + timing_.finish_cycles());
+  double bound = std::max({array, moved[0] * dram_cycles_per_bit_, moved[1] * scratchpad_cycles_per_bit_});
+  if (input_port_cycles_per_bit_ > 0) {
+    bound = std::max(bound, filled_input_bits(traffic, k) * input_port_cycles_per_bit_);
+  }
+  if (weight_port_cycles_per_bit_ > 0 && !weights_may_stay) {
+    bound = std::max(bound, filled_weight_bits(traffic, k) * weight_port_cycles_per_bit_);
+  }
+  return static_cast<double>(shape_.repeat) * bound;
+}
+
 ClosedForm LayerModel::closed(const MTiling& m, const NTiling& n, const KTiling& k,
                               std::int64_t tile_groups, LoopOrder order, double engine_cycles) const {
   const LoopPositions at = loop_positions(order);
   const Memory& memory = accelerator_->memory;
-  const bool many_m = m.tiles > 1;
-  const bool many_n = n.tiles > 1;
-  const bool many_k = k.tiles > 1;
-  const bool input_again = (many_m && at.m > at.n) || (many_k && at.k > at.n);
-  const bool weight_again = (many_n && at.n > at.m) || (many_k && at.k > at.m);
-  const bool spills = many_k && ((many_m && at.m > at.k) || (many_n && at.n > at.k));
+  const LoopTraffic traffic = loop_traffic(m, n, k, order);
+  const bool spills = traffic.spills;
   const auto groups = static_cast<double>(shape_.groups);
-  const auto last_groups =
-      static_cast<double>(TileAxis{shape_.groups, tile_groups}.last());
+  const auto last_groups = static_cast<double>(TileAxis{shape_.groups, tile_groups}.last());
   const auto first_groups = static_cast<double>(tile_groups);
-  const double input_times = input_again ? static_cast<double>(n.tiles) : 1.0;
-  const double weight_times = weight_again ? static_cast<double>(m.tiles) : 1.0;
-  const auto channels = static_cast<double>(shape_.in_channels);
   const double outputs = static_cast<double>(shape_.m()) * static_cast<double>(shape_.n()) * groups;
   const auto sum_bits = static_cast<double>(accelerator_->engine.accumulator_bits);
-  const double initial_bits = memory.read_initial_sums ? memory.output_bits.value_or(
-                                                             accelerator_->engine.accumulator_bits)
-                                                       : 0.0;
+  const double initial_bits = traffic.initial / outputs;
   const auto repeats = static_cast<double>(shape_.repeat);
 
   ClosedForm form;
   form.engine_cycles = engine_cycles * repeats;
   auto& bits = form.stream_bits;
-  const double input_once = m.input_elements * channels * groups * setting_.stored_input * input_times;
-  const double weight_once =
-      (static_cast<double>(shape_.n()) * channels * static_cast<double>(kernel_) * setting_.stored_weight +
-       static_cast<double>(shape_.n()) * bias_bits_) *
-      groups * weight_times;
-  const double spilled = spills ? static_cast<double>(k.tiles - 1) * outputs * sum_bits : 0.0;
+  const double input_once = traffic.input;
+  const double weight_once = traffic.weight;
+  const double spilled = traffic.spilled;
   const bool weights_stay = shape_.repeat > 1 && n.tiles == 1 && k.tiles == 1 &&
                             tile_groups >= shape_.groups && !shape_.second_operand_is_activation;
   form.weights_stay = weights_stay;
   const double weight_repeats = weights_stay ? 1.0 : repeats;
   bits[static_cast<int>(Stream::input)] = input_once * repeats;
   bits[static_cast<int>(Stream::weight)] = weight_once * weight_repeats;
-  bits[static_cast<int>(Stream::sums_in)] = (spilled + outputs * initial_bits) * repeats;
+  bits[static_cast<int>(Stream::sums_in)] = (spilled + traffic.initial) * repeats;
   bits[static_cast<int>(Stream::sums_out)] = spilled * repeats;
-  bits[static_cast<int>(Stream::output)] = outputs * output_bits_ * repeats;
-  if (memory.input_layout == InputLayout::im2col) {
-    double words = 0;
-    for (const auto& [size, times] :
-         {std::pair{k.tile, k.tiles - 1}, std::pair{k.last, std::int64_t{1}}}) {
-      words += static_cast<double>(times) * row_words(size, shape_.groups);
-    }
-    form.input_buffer_bits =
-        static_cast<double>(shape_.m()) * words * setting_.stored_input * input_times * repeats;
-    const auto packs = static_cast<double>(ceil_div(shape_.groups, pack_));
-    form.weight_buffer_bits = static_cast<double>(shape_.n()) * groups * words / packs *
-                              setting_.stored_weight * weight_times * weight_repeats;
-  } else {
-    form.input_buffer_bits = input_once * repeats;
-    form.weight_buffer_bits =
-        weight_once * weight_repeats -
-        static_cast<double>(shape_.n()) * bias_bits_ * groups * weight_times * weight_repeats;
-  }
+  bits[static_cast<int>(Stream::output)] = traffic.output * repeats;
+  form.input_buffer_bits = filled_input_bits(traffic, k) * repeats;
+  form.weight_buffer_bits = filled_weight_bits(traffic, k) * weight_repeats;
 
   // Times on each resource.
-  const double latency_dram = accelerator_->ideal_memory ? 0.0 : static_cast<double>(memory.dram.latency.count());
-  const double latency_pad = accelerator_->ideal_memory || !memory.scratchpad
-                                 ? 0.0
-                                 : static_cast<double>(memory.scratchpad->latency.count());
+  const double latency_dram = dram_latency_;
+  const double latency_pad = scratchpad_latency_;
   double loads[2] = {0, 0};   // cycles of each home, one repeat
   double stores[2] = {0, 0};
   const auto cost_of = [&](Home home) {
@@ -403,55 +500,18 @@ ClosedForm LayerModel::closed(const MTiling& m, const NTiling& n, const KTiling&
   const double weight_of_repeat = weights_stay ? 0.0 : weight_once;
   loads[index_of(input_home)] += input_once * cost_of(input_home);
   loads[index_of(weight_home)] += weight_of_repeat * cost_of(weight_home);
-  loads[0] += (spilled + outputs * initial_bits) * dram_cycles_per_bit_;
+  loads[0] += (spilled + traffic.initial) * dram_cycles_per_bit_;
   stores[0] += spilled * dram_cycles_per_bit_;
-  stores[index_of(output_home)] += outputs * output_bits_ * cost_of(output_home);
+  stores[index_of(output_home)] += traffic.output * cost_of(output_home);
 
-  const double first_input = m.first_elements * static_cast<double>(k.tile) * first_groups *
-                             setting_.stored_input;
-  const double first_weight =
-      static_cast<double>(n.tile) * first_groups *
-      (static_cast<double>(k.tile * kernel_ * setting_.stored_weight) + bias_bits_);
-  const double first_sums =
-      static_cast<double>(m.first_m * n.tile) * first_groups * initial_bits;
-  const double first_input_port =
-      input_port_cycles_per_bit_ > 0
-          ? input_buffer_bits(m.first_elements, static_cast<double>(m.first_m), k.tile, tile_groups) *
-                input_port_cycles_per_bit_
-          : 0.0;
-  const double first_weight_port =
-      weight_port_cycles_per_bit_ > 0
-          ? weight_buffer_bits(n.tile, k.tile, tile_groups) * weight_port_cycles_per_bit_
-          : 0.0;
-  double lead[2] = {0, 0};
-  lead[index_of(input_home)] += first_input * cost_of(input_home);
-  const double lead_weight = first_weight * cost_of(weight_home);
-  lead[0] += first_sums * dram_cycles_per_bit_;
-  const auto lead_in = [&](bool with_weight) {
-    double time[2] = {lead[0], lead[1]};
-    if (with_weight) time[index_of(weight_home)] += lead_weight;
-    double at_least = 0;
-    if (time[0] > 0) at_least = std::max(at_least, latency_dram + time[0]);
-    if (time[1] > 0) at_least = std::max(at_least, latency_pad + time[1]);
-    at_least = std::max(at_least, first_input_port);
-    return with_weight ? std::max(at_least, first_weight_port) : at_least;
-  };
-  const double lead_first = lead_in(true);
-  const double lead_rest = weights_stay ? lead_in(false) : lead_first;
-
-  const auto last_m = static_cast<double>(m.last_m);
-  const auto last_n = static_cast<double>(n.last);
-  const double last_outputs = last_m * last_n * last_groups;
-  // The last tile may share its first burst with the one before.
-  const double shared_bits =
-      output_home == Home::dram ? 8.0 * static_cast<double>(memory.dram.burst.count() - 1) : 0.0;
-  const double last_store =
-      std::max(0.0, last_outputs * output_bits_ - shared_bits) * cost_of(output_home);
-  form.lead_out = last_store;
-  const double post_latency =
-      accelerator_->ideal_memory ? 0.0 : static_cast<double>(accelerator_->post_processing.latency.count());
+  const Ends ends = this->ends(traffic, m, n, k, tile_groups);
+  const double lead_first = ends.lead_in;
+  const double lead_rest = weights_stay ? ends.lead_in_without_weights : ends.lead_in;
+  const double last_store = ends.last_store;
+  const double post_last = ends.post_last;
+  const double post_latency = post_latency_;
   const double post_total = outputs * post_cycles_per_output_;
-  const double post_last = last_outputs * post_cycles_per_output_ + post_latency;
+  form.lead_out = last_store;
   form.post_exposed = post_last;
 
   const auto start = static_cast<double>(timing_.start_cycles());
@@ -534,7 +594,7 @@ ClosedForm LayerModel::closed(const MTiling& m, const NTiling& n, const KTiling&
     const auto nk = static_cast<double>(n.tiles) * static_cast<double>(k.tiles);
     if (input_home == Home::dram) reads += count(group_tiles * mk * input_times, input_once);
     if (weight_home == Home::dram) reads += count(group_tiles * nk * weight_times, weight_of_repeat);
-    const double sums = spilled + outputs * initial_bits;
+    const double sums = spilled + traffic.initial;
     const double sum_tiles = group_tiles * static_cast<double>(m.tiles) * static_cast<double>(n.tiles) *
                              (spills ? static_cast<double>(k.tiles) - (initial_bits > 0 ? 0.0 : 1.0)
                                      : (initial_bits > 0 ? 1.0 : 0.0));
@@ -565,8 +625,8 @@ ClosedForm LayerModel::closed(const MTiling& m, const NTiling& n, const KTiling&
   form.lead_in = lead_first + lead_rest * (repeats - 1);
   form.lead_out *= repeats;
   form.post_exposed *= repeats;
-  const double lead_bits = first_input + first_weight + first_sums;
-  form.lead_input_share = lead_bits > 0 ? (first_input + first_sums) / lead_bits : 0.0;
+  const double lead_bits = ends.input_bits + ends.weight_bits + ends.sums_bits;
+  form.lead_input_share = lead_bits > 0 ? (ends.input_bits + ends.sums_bits) / lead_bits : 0.0;
   form.dram_time = (loads[0] + stores[0]) * repeats + (weights_stay ? weight_once * cost_of(weight_home) : 0.0);
   form.scratchpad_time = (loads[1] + stores[1]) * repeats;
   form.input_port_time = input_port;

@@ -173,6 +173,7 @@ class LayerModel {
   struct KTiling {
     std::int64_t tile = 1, tiles = 1, last = 1;
     KSums sums;
+    double row_words = 0;  // operands of one row of K as the buffers hold it, all groups and tiles
   };
   struct Axes {
     TileAxis groups, batch, rows, columns, n, k;
@@ -199,6 +200,26 @@ class LayerModel {
   [[nodiscard]] bool weight_fits(std::int64_t n, std::int64_t channels, std::int64_t groups) const;
   [[nodiscard]] bool output_fits(std::int64_t m, std::int64_t n, std::int64_t groups) const;
   [[nodiscard]] double pack_cycles(const MTiling& m, const NTiling& n, const KTiling& k) const;
+  /// Bits of one repeat; sums travel `spilled` each way.
+  struct LoopTraffic {
+    bool spills = false;
+    double input_times = 1, weight_times = 1;  // that each tile is fetched
+    double input = 0, weight = 0, spilled = 0, initial = 0, output = 0;
+  };
+  [[nodiscard]] LoopTraffic loop_traffic(const MTiling& m, const NTiling& n, const KTiling& k,
+                                         LoopOrder order) const;
+  [[nodiscard]] double filled_input_bits(const LoopTraffic& traffic, const KTiling& k) const;
+  [[nodiscard]] double filled_weight_bits(const LoopTraffic& traffic, const KTiling& k) const;
+  struct Ends {
+    double input_bits = 0, weight_bits = 0, sums_bits = 0;  // of the first tile
+    double lead_in = 0, lead_in_without_weights = 0;        // until they are there, cycles
+    double post_last = 0, last_store = 0;                   // of the last output tile, cycles
+  };
+  [[nodiscard]] Ends ends(const LoopTraffic& traffic, const MTiling& m, const NTiling& n,
+                          const KTiling& k, std::int64_t tile_groups) const;
+  [[nodiscard]] double quick_bound(const LoopTraffic& traffic, const MTiling& m, const NTiling& n,
+                                   const KTiling& k, std::int64_t tile_groups,
+                                   double engine_cycles) const;
   [[nodiscard]] ClosedForm closed(const MTiling& m, const NTiling& n, const KTiling& k,
                                   std::int64_t tile_groups, LoopOrder order, double engine_cycles) const;
   [[nodiscard]] BufferSlots slots(const MTiling& m, const NTiling& n, const KTiling& k,
@@ -234,6 +255,7 @@ class LayerModel {
   double dram_cycles_per_bit_ = 0, scratchpad_cycles_per_bit_ = 0;
   double input_port_cycles_per_bit_ = 0, weight_port_cycles_per_bit_ = 0;
   double post_cycles_per_output_ = 0;
+  double post_latency_ = 0, dram_latency_ = 0, scratchpad_latency_ = 0;
 };
 
 /// A layer without MACs: tensors stream through the post-processing unit in chunks.

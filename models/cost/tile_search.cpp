@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "models/cost/layer_model.hpp"
@@ -53,6 +54,15 @@ struct LayerModel::Space {
   std::vector<KTiling> k;
   std::vector<std::int64_t> groups;  // descending
   std::int64_t largest_work = 0;     // of a tile that fits at the greatest widths
+  struct Candidate {
+    std::size_t m = 0, n = 0, k = 0;  // indices into the axes
+    std::int64_t groups = 1;
+    LoopOrder order = LoopOrder::mnk;
+    double cycles = 0;       // of the array, one repeat
+    double bound = 0;        // on the latency
+    std::int64_t index = 0;  // in order of the space, for ties
+  };
+  std::vector<Candidate> candidates;  // of the layer at hand
   std::vector<std::int64_t> sizes;   // scratch
   std::vector<Fetch> rows, columns;  // scratch
 };
@@ -156,8 +166,8 @@ void LayerModel::fill_space(Space& space, const LayerModel& widest) const {
   }
 }
 
-/// Calls `visit(m, n, k, groups, order, engine_cycles)` for every tile of the space that fits;
-/// `hopeless(engine_cycles)` may cut whole branches off.
+/// Calls `visit` for every tile of the space that fits; `hopeless(array cycles)` passes over all loop
+/// orders of a tile.
 template <class Hopeless, class Visit>
 void LayerModel::for_each_tile(const Space& space, const LayerModel& widest, Hopeless&& hopeless,
                                Visit&& visit) const {
@@ -166,15 +176,19 @@ void LayerModel::for_each_tile(const Space& space, const LayerModel& widest, Hop
     return layer.input_fits(m, k.tile, groups) && layer.weight_fits(n.tile, k.tile, groups) &&
            layer.output_fits(m.greatest_m, n.tile, groups);
   };
-  for (const KTiling& k : space.k) {
-    for (const NTiling& n : space.n) {
+  Space::Candidate candidate;
+  for (candidate.k = 0; candidate.k < space.k.size(); ++candidate.k) {
+    const KTiling& k = space.k[candidate.k];
+    for (candidate.n = 0; candidate.n < space.n.size(); ++candidate.n) {
+      const NTiling& n = space.n[candidate.n];
       if (!weight_fits(n.tile, k.tile, pack_)) continue;
       const bool whole = n.tiles == 1 && k.tiles == 1;  // only then several packs are taken together
-      for (const MTiling& m : space.m) {
+      for (candidate.m = 0; candidate.m < space.m.size(); ++candidate.m) {
+        const MTiling& m = space.m[candidate.m];
         if (m.greatest_m * n.tile * k.tile * kSmallestShare < space.largest_work) continue;
         if (!fits_in(*this, m, n, k, pack_)) continue;
-        const double cycles = pack_cycles(m, n, k) - last_fold_credit(m, n, k);
-        if (hopeless(cycles)) continue;
+        candidate.cycles = pack_cycles(m, n, k) - last_fold_credit(m, n, k);
+        if (hopeless(candidate.cycles)) continue;
         std::int64_t largest_groups = std::min(pack_, shape_.groups);
         if (whole && shape_.groups > pack_) {
           const auto largest = std::find_if(
@@ -185,10 +199,12 @@ void LayerModel::for_each_tile(const Space& space, const LayerModel& widest, Hop
         for (const std::int64_t groups : space.groups) {
           if (groups * kSmallestShare < largest_groups) break;
           if (groups > pack_ && !(whole && fits_in(*this, m, n, k, groups))) continue;
+          candidate.groups = groups;
           for (const LoopOrder order : kOrders) {
-            if (stands_for_itself(order, m.tiles > 1, n.tiles > 1, k.tiles > 1)) {
-              visit(m, n, k, groups, order, cycles);
-            }
+            if (!stands_for_itself(order, m.tiles > 1, n.tiles > 1, k.tiles > 1)) continue;
+            candidate.order = order;
+            ++candidate.index;
+            visit(candidate);
           }
         }
       }
@@ -203,80 +219,110 @@ std::optional<Tile> LayerModel::search(const EnergyModel& energy) const {
   fill_space(space, widest);
 
   const Objective objective = accelerator_->tiling.objective;
-  const auto edges = static_cast<double>(timing_.start_cycles() + timing_.finish_cycles());
-  const auto repeats = static_cast<double>(shape_.repeat);
+  const bool by_latency = objective == Objective::latency;
   struct Found {
     double value = kWorst;
     double dram = kWorst;
     double energy = kWorst;  // infinite until a tie asks for it
     std::optional<Tile> tile;
   };
-  const auto dram_bits = [&](const ClosedForm& form) {
-    double bits = 0;
-    for (int s = 0; s < kStreams; ++s) {
-      if (home(static_cast<Stream>(s)) == Home::dram) bits += form.stream_bits[s];
-    }
-    return bits;
-  };
   const auto energy_of = [&](const Activity& counted, const ClosedForm& form) {
     return energy.energy(counted, Cycles(whole_cycles(form.latency))).total().count();
   };
-  /// One pass: among tiles of value up to `limit` the best by `traffic_first ? (traffic, value)`
-  /// `: (value, traffic)`, then energy.
-  const auto pass = [&](double limit, bool traffic_first) {
-    Found best;
-    double cut = limit;  // latencies above are of no interest
-    for_each_tile(
-        space, widest,
-        [&](double cycles) {
-          return objective == Objective::latency && (cycles + edges) * repeats > cut;
-        },
-        [&](const MTiling& m, const NTiling& n, const KTiling& k, std::int64_t groups,
-            LoopOrder order, double cycles) {
-          ClosedForm form = closed(m, n, k, groups, order, cycles);
-          if (objective == Objective::latency &&
-              static_cast<double>(whole_cycles(form.latency)) > cut) {
-            return;
-          }
-          form = refined(form, m, n, k, groups, order);
-          const auto latency = static_cast<double>(whole_cycles(form.latency));
-          double joules = kWorst;
-          double value = latency;
-          if (objective != Objective::latency) {
-            joules = energy_of(activity(m, n, k, form, form.engine_cycles), form);
-            value = objective == Objective::energy ? joules : joules * latency;
-          }
-          if (value > limit) return;
-          const double dram = dram_bits(form);
-          const double first = traffic_first ? dram : value;
-          const double second = traffic_first ? value : dram;
-          const double best_first = traffic_first ? best.dram : best.value;
-          const double best_second = traffic_first ? best.value : best.dram;
-          if (first > best_first || (first == best_first && second > best_second)) return;
-          if (first == best_first && second == best_second) {
-            if (joules == kWorst) joules = energy_of(activity(m, n, k, form, form.engine_cycles), form);
-            if (best.energy == kWorst) {
-              const ClosedForm held = closed_form(*best.tile);
-              best.energy = energy_of(activity(*best.tile, held), held);
-            }
-            if (joules >= best.energy) return;
-          }
-          best = {value, dram, joules,
-                  Tile{.batch = m.batch,
-                       .out_h = m.out_h,
-                       .out_w = m.out_w,
-                       .out_channels = n.tile,
-                       .in_channels = k.tile,
-                       .groups = groups,
-                       .order = order}};
-          if (!traffic_first) cut = std::min(cut, value);
-        });
-    return best;
+  /// Keeps the better of `best` and a tile: of value up to `limit`, by (value, traffic) or
+  /// `traffic_first` by (traffic, value), then by energy.
+  const auto weigh = [&](Found& best, const Space::Candidate& candidate, double limit,
+                         bool traffic_first) {
+    const MTiling& m = space.m[candidate.m];
+    const NTiling& n = space.n[candidate.n];
+    const KTiling& k = space.k[candidate.k];
+    ClosedForm form = closed(m, n, k, candidate.groups, candidate.order, candidate.cycles);
+    const double cut = traffic_first ? limit : std::min(limit, best.value);
+    if (by_latency && static_cast<double>(whole_cycles(form.latency)) > cut) return;
+    form = refined(form, m, n, k, candidate.groups, candidate.order);
+    const auto latency = static_cast<double>(whole_cycles(form.latency));
+    double joules = kWorst;
+    double value = latency;
+    if (!by_latency) {
+      joules = energy_of(activity(m, n, k, form, form.engine_cycles), form);
+      value = objective == Objective::energy ? joules : joules * latency;
+    }
+    if (value > limit) return;
+    double dram = 0;
+    for (int s = 0; s < kStreams; ++s) {
+      if (home(static_cast<Stream>(s)) == Home::dram) dram += form.stream_bits[s];
+    }
+    const auto rank = [&](double a, double b) { return traffic_first ? std::pair{b, a} : std::pair{a, b}; };
+    const auto mine = rank(value, dram);
+    const auto held = rank(best.value, best.dram);
+    if (mine > held) return;
+    if (mine == held) {
+      if (joules == kWorst) joules = energy_of(activity(m, n, k, form, form.engine_cycles), form);
+      if (best.energy == kWorst) {
+        const ClosedForm held_form = closed_form(*best.tile);
+        best.energy = energy_of(activity(*best.tile, held_form), held_form);
+      }
+      if (joules >= best.energy) return;
+    }
+    best = {value, dram, joules,
+            Tile{.batch = m.batch,
+                 .out_h = m.out_h,
+                 .out_w = m.out_w,
+                 .out_channels = n.tile,
+                 .in_channels = k.tile,
+                 .groups = candidate.groups,
+                 .order = candidate.order}};
   };
-  const Found best = pass(kWorst, false);
+
+  // All tiles get a quick bound on their latency; in its order they are looked at closely, until the
+  // best one found is no worse than the bound of all that are left.
+  // A tile with a lower bound than any before is looked at at once: what it costs lets most others be
+  // passed over.
   const double slack = accelerator_->tiling.slack;
+  const double edges = static_cast<double>(timing_.start_cycles() + timing_.finish_cycles());
+  const auto repeats = static_cast<double>(shape_.repeat);
+  Found best;
+  double least_bound = kWorst;
+  std::vector<Space::Candidate>& candidates = space.candidates;
+  candidates.clear();
+  const auto hopeless = [&](double bound) { return by_latency && bound > best.value * (1 + slack); };
+  for_each_tile(
+      space, widest, [&](double cycles) { return hopeless((cycles + edges) * repeats); },
+      [&](Space::Candidate& candidate) {
+        const MTiling& m = space.m[candidate.m];
+        const NTiling& n = space.n[candidate.n];
+        const KTiling& k = space.k[candidate.k];
+        candidate.bound = quick_bound(loop_traffic(m, n, k, candidate.order), m, n, k,
+                                      candidate.groups, candidate.cycles);
+        if (hopeless(candidate.bound)) return;
+        if (by_latency && candidate.bound < least_bound) {
+          least_bound = candidate.bound;
+          weigh(best, candidate, kWorst, false);
+          if (slack <= 0) return;
+        }
+        candidates.push_back(candidate);
+      });
+  const auto later = [](const Space::Candidate& a, const Space::Candidate& b) {
+    return a.bound != b.bound ? a.bound > b.bound : a.index > b.index;
+  };
+  if (by_latency) {
+    std::make_heap(candidates.begin(), candidates.end(), later);
+    auto end = candidates.end();
+    while (end != candidates.begin() && static_cast<double>(whole_cycles(candidates.front().bound)) <= best.value) {
+      std::pop_heap(candidates.begin(), end, later);
+      weigh(best, *--end, kWorst, false);
+    }
+  } else {
+    for (const Space::Candidate& candidate : candidates) weigh(best, candidate, kWorst, false);
+  }
   if (!best.tile || slack <= 0) return best.tile;
-  return pass(best.value * (1 + slack), true).tile;
+  const double limit = best.value * (1 + slack);
+  Found frugal;
+  for (const Space::Candidate& candidate : candidates) {
+    if (by_latency && candidate.bound > limit) continue;
+    weigh(frugal, candidate, limit, true);
+  }
+  return frugal.tile;
 }
 
 }  // namespace widthwise
