@@ -592,8 +592,8 @@ ClosedForm LayerModel::closed(const MTiling& m, const NTiling& n, const KTiling&
     const auto count = [&](double tiles, double stream_bits) { return std::min(tiles, bursts(stream_bits)); };
     const auto mk = static_cast<double>(m.tiles) * static_cast<double>(k.tiles);
     const auto nk = static_cast<double>(n.tiles) * static_cast<double>(k.tiles);
-    if (input_home == Home::dram) reads += count(group_tiles * mk * input_times, input_once);
-    if (weight_home == Home::dram) reads += count(group_tiles * nk * weight_times, weight_of_repeat);
+    if (input_home == Home::dram) reads += count(group_tiles * mk * traffic.input_times, input_once);
+    if (weight_home == Home::dram) reads += count(group_tiles * nk * traffic.weight_times, weight_of_repeat);
     const double sums = spilled + traffic.initial;
     const double sum_tiles = group_tiles * static_cast<double>(m.tiles) * static_cast<double>(n.tiles) *
                              (spills ? static_cast<double>(k.tiles) - (initial_bits > 0 ? 0.0 : 1.0)
