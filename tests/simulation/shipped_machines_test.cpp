@@ -96,6 +96,33 @@ TEST_CASE("every shipped machine is compared with its simulation") {
   CHECK(kTested == shipped_names());
 }
 
+TEST_CASE("simulated, twice the bandwidth or half the bits are never worse by more than 0.5 %") {
+  constexpr double kSimulated = 1.005;
+  for (const std::string& name : kTested) {
+    const Accelerator machine = shipped(name);
+    const EnergyTable energy = energy_of(machine);
+    for (const char* subject : {"resnet18_cifar", "pbatch_lstm_2048"}) {
+      INFO(name << ", " << subject);
+      const Network network = workload(subject);
+      const auto latency = [&](const Accelerator& with, const char* bits) {
+        const WidthPlan widths = resolve_widths(network, parse_uniform_assignment(bits));
+        return static_cast<double>(simulated(network, widths, with, energy).latency().count());
+      };
+      Accelerator faster = machine;
+      faster.memory.dram.bandwidth *= 2;
+      const double eight = latency(machine, "w8a8");
+      const double four = latency(machine, "w4a4");
+      CHECK(latency(faster, "w8a8") <= kSimulated * eight);
+      CHECK(latency(faster, "w4a4") <= kSimulated * four);
+      CHECK(latency(machine, "w4a8") <= kSimulated * eight);
+      CHECK(latency(machine, "w8a4") <= kSimulated * eight);
+      CHECK(four <= kSimulated * latency(machine, "w4a8"));
+      CHECK(four <= kSimulated * latency(machine, "w8a4"));
+      CHECK(latency(machine, "w2a2") <= kSimulated * four);
+    }
+  }
+}
+
 // One test for each, to run side by side.
 TEST_CASE("closed form and simulation agree on bismo_cloud_16x16") {
   check_machine("bismo_cloud_16x16");
