@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -27,7 +28,11 @@ std::string escaped(const std::string& text) {
 }  // namespace
 
 void ChromeTrace::add(Track track, Ticks from, Ticks to, const char* what, std::int64_t amount) {
-  if (to > from) slices_.push_back({track, from, to, layer_names_.size() - 1, what, amount});
+  // Slices of a track do not overlap: a transfer shows from when the one before it has arrived.
+  Ticks& last_end = track_ends_[static_cast<std::size_t>(track)];
+  const Ticks begin = std::max(from, last_end);
+  if (to > begin) slices_.push_back({track, begin, to, layer_names_.size() - 1, what, amount});
+  last_end = std::max(last_end, to);
 }
 
 void ChromeTrace::layer_begins(std::size_t, const LayerPlan& plan, std::int64_t, Ticks at) {

@@ -3,6 +3,7 @@
 // microseconds of the accelerator's clock.
 #pragma once
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,7 @@ class ChromeTrace : public Listener {
   Hertz clock_;
   std::vector<std::string> layer_names_;
   std::vector<Slice> slices_;
+  std::array<Ticks, 9> track_ends_{};  // by Track
   Ticks layer_began_ = 0;
 };
 

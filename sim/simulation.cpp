@@ -117,6 +117,7 @@ CostReport simulate_plan(const NetworkPlan& plan, std::vector<Listener*> listene
 CostReport simulate(const Network& network, const WidthPlan& widths, const Accelerator& accelerator,
                     const EnergyTable& energy, const SimulationOptions& options) {
   const NetworkPlan plan = plan_network(network, widths, accelerator, energy);
+  sim::silence_systemc();
   std::vector<sim::Listener*> listeners;
   std::unique_ptr<sim::ChromeTrace> trace;
   std::unique_ptr<sim::Waveforms> waveforms;

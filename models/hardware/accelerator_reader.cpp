@@ -298,7 +298,6 @@ void read_memory(MapReader reader, Hertz clock, Memory& memory) {
   read_buffer(reader.map("output_buffer", Need::required), clock, false, memory.output_buffer);
   reader.choice("input_layout", Need::optional, memory.input_layout, kInputLayouts);
   reader.boolean("fetch_padding", Need::optional, memory.fetch_padding);
-  reader.boolean("fetch_padding", Need::optional, memory.fetch_padding);
   MapReader scratchpad = reader.map("scratchpad", Need::optional);
   if (scratchpad.given()) {
     memory.scratchpad = read_scratchpad(std::move(scratchpad), clock);
@@ -547,7 +546,6 @@ void list_memory(const Memory& memory, KeyList& keys) {
   list_buffer("memory.weight_buffer", memory.weight_buffer, keys);
   list_buffer("memory.output_buffer", memory.output_buffer, keys);
   keys.text("memory.input_layout", to_string(memory.input_layout));
-  keys.boolean("memory.fetch_padding", memory.fetch_padding);
   keys.boolean("memory.fetch_padding", memory.fetch_padding);
   if (memory.scratchpad) {
     keys.quantity("memory.scratchpad.capacity", memory.scratchpad->capacity, kSize);
