@@ -135,7 +135,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("models", nargs="*", metavar="MODEL", help="a torchvision classifier")
     parser.add_argument("--all", action="store_true", help=" ".join(MODELS))
-    parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("."), metavar="DIR")
+    parser.add_argument("-o", "--output", type=pathlib.Path, default=pathlib.Path("."), metavar="DIR")
     parser.add_argument("--batch", type=int, default=1)
     options = parser.parse_args()
     names = MODELS if options.all else options.models
