@@ -1,5 +1,7 @@
 #include "sim/waveforms.hpp"
 
+#include <fstream>
+
 #include "models/base/error.hpp"
 
 namespace widthwise::sim {
@@ -7,6 +9,9 @@ namespace widthwise::sim {
 Waveforms::Waveforms(const std::string& path) {
   std::string stem = path;  // SystemC appends the suffix itself
   if (stem.ends_with(".vcd")) stem.resize(stem.size() - 4);
+  if (!std::ofstream(stem + ".vcd")) {  // SystemC would only find out at the first sample
+    throw InputError({path}, "--vcd", "cannot write the waveforms");
+  }
   file_ = sc_core::sc_create_vcd_trace_file(stem.c_str());
   file_->set_time_unit(1, sc_core::SC_PS);
   sc_core::sc_trace(file_, layer_, "layer");

@@ -608,19 +608,20 @@ ClosedForm LayerModel::closed(const MTiling& m, const NTiling& n, const KTiling&
   form.latency = first + rest * (repeats - 1);
   const double tail = (after_last_load + last_store) * repeats;
   form.latency = std::max({form.latency, input_port + tail, weight_port + tail, request_time * repeats});
-  // A buffer without a second half is filled and used in turns.
+  // A buffer without a second half is filled, or emptied, and used in turns.
   if (!accelerator_->ideal_memory) {
-    double in_turns = 0;
+    double loads_in_turn[2] = {0, 0};
     if (!memory.input_buffer.double_buffered) {
-      in_turns += std::max(bits[0] * cost_of(input_home), input_port);
+      loads_in_turn[index_of(input_home)] += bits[static_cast<int>(Stream::input)] * cost_of(input_home);
     }
     if (!memory.weight_buffer.double_buffered) {
-      in_turns += std::max(bits[1] * cost_of(weight_home), weight_port);
+      loads_in_turn[index_of(weight_home)] += bits[static_cast<int>(Stream::weight)] * cost_of(weight_home);
     }
+    double in_turn = std::max(loads_in_turn[0], loads_in_turn[1]);
     if (!memory.output_buffer.double_buffered) {
-      in_turns += post_total * repeats + (stores[index_of(output_home)]) * repeats;
+      in_turn = std::max(in_turn, (post_total + stores[index_of(output_home)] - last_store) * repeats);
     }
-    form.latency = std::max(form.latency, in_turns + form.engine_cycles);
+    form.latency = std::max(form.latency, in_turn + form.engine_cycles);
   }
   form.lead_in = lead_first + lead_rest * (repeats - 1);
   form.lead_out *= repeats;

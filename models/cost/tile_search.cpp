@@ -34,16 +34,22 @@ void distinct_tiles(std::int64_t extent, std::int64_t step, std::int64_t most,
   }
 }
 
-/// Orders that differ only in loops of a single tile are one: the first of them stands for all.
-bool stands_for_itself(LoopOrder order, bool many_m, bool many_n, bool many_k) {
-  const LoopPositions at = loop_positions(order);
-  if ((!many_m || !many_n) && at.n < at.m) return false;
-  if ((!many_m || !many_k) && at.k < at.m) return false;
-  return (many_n && many_k) || at.k > at.n;
-}
-
 constexpr std::array<LoopOrder, 6> kOrders{LoopOrder::mnk, LoopOrder::nmk, LoopOrder::mkn,
                                            LoopOrder::nkm, LoopOrder::kmn, LoopOrder::knm};
+
+/// Orders that differ only in loops of a single tile are one: the first of them stands for all.
+constexpr bool stands_for_itself(LoopOrder order, bool many_m, bool many_n, bool many_k) {
+  const LoopPositions at = loop_positions(order);
+  for (const LoopOrder earlier : kOrders) {
+    if (earlier == order) return true;
+    const LoopPositions other = loop_positions(earlier);
+    const bool same_mn = !(many_m && many_n) || (at.m < at.n) == (other.m < other.n);
+    const bool same_mk = !(many_m && many_k) || (at.m < at.k) == (other.m < other.k);
+    const bool same_nk = !(many_n && many_k) || (at.n < at.k) == (other.n < other.k);
+    if (same_mn && same_mk && same_nk) return false;
+  }
+  return true;
+}
 
 }  // namespace
 

@@ -209,6 +209,7 @@ KSums& KSums::add(const KSums& other, std::int64_t times) {
   total += times * other.total;
   steps[0] += times * other.steps[0];
   steps[1] += times * other.steps[1];
+  step_cycles += times * other.step_cycles;
   stream += times * other.stream;
   return *this;
 }
@@ -361,6 +362,7 @@ KSums LayerTiming::k_sums(std::int64_t channels) const {
   const std::int64_t times = im2col_ ? 1 : kernel_;
   sums.steps[0] = times * (terms / lanes_k_);
   sums.steps[1] = times * (terms % lanes_k_ > 0 ? 1 : 0);
+  sums.step_cycles = k_stream(channels);
   if (streams_ == Axis::k) {
     const std::int64_t stream = round_up(k_stream(channels), block_);
     // Each pass traverses the array and is followed by the gap; load, fill and drain are the fold's.
@@ -402,7 +404,7 @@ EngineCycles LayerTiming::cycles(const MSums& m, const NSums& n, const KSums& k)
       break;
     case Axis::k:
       cycles.busy = passes_ * m.blocks * n.blocks * k.all_steps();
-      stream = passes_ * m.blocks * n.blocks * (k.steps[0] * step_full_ + k.steps[1] * step_edge_);
+      stream = passes_ * m.blocks * n.blocks * k.step_cycles;
       folds = m.blocks * n.blocks * k.tiles;
       break;
   }

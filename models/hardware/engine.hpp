@@ -110,6 +110,7 @@ struct KSums {
   std::int64_t tiles = 0;
   std::int64_t total = 0;        // reduction terms, kernel positions included
   std::int64_t steps[2] = {};    // K-steps: full, partly used
+  std::int64_t step_cycles = 0;  // of these steps where K streams, waits for ports included
   std::int64_t stream = 0;       // fold cycles where K streams
   KSums& add(const KSums& other, std::int64_t times);
   [[nodiscard]] std::int64_t all_steps() const { return steps[0] + steps[1]; }

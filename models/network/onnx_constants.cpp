@@ -33,6 +33,12 @@ std::optional<Integer> integer_power(Integer base, Integer exponent) {
   return result;
 }
 
+// Of integers: each that is smaller is a double of its own.
+bool is_exact(double integer) {
+  constexpr double kExactlyRepresented = 9e15;
+  return std::abs(integer) < kExactlyRepresented;
+}
+
 // Functions of two values; nothing if the function is not among them or has no value there.
 std::optional<Integer> apply(const std::string& op, Integer a, Integer b) {
   Integer result = 0;
@@ -273,8 +279,7 @@ OnnxConstant cast(const OnnxConstant& input, bool is_integral, bool is_boolean) 
     }
     Integers values;
     for (const double real : *reals) {
-      constexpr double kExactlyRepresented = 9e15;
-      if (!(std::abs(real) < kExactlyRepresented)) return result;
+      if (!is_exact(real)) return result;
       const auto truncated = static_cast<Integer>(real);
       values.push_back(is_boolean ? (real != 0 ? 1 : 0) : truncated);
     }
@@ -318,26 +323,25 @@ OnnxConstant concatenate(std::span<const OnnxConstant* const> inputs, std::int64
 
 OnnxConstant range(const OnnxConstant& start, const OnnxConstant& limit,
                    const OnnxConstant& delta) {
-  const auto scalar = [](const OnnxConstant& constant) -> std::optional<double> {
+  const auto scalar = [](const OnnxConstant& constant) -> double {  // not a number: unknown
     if (const Integers* integers = constant.integers(); integers && integers->size() == 1) {
       return static_cast<double>(integers->front());
     }
     if (const Reals* reals = constant.reals(); reals && reals->size() == 1) return reals->front();
-    return std::nullopt;
+    return std::nan("");
   };
-  const auto from = scalar(start);
-  const auto to = scalar(limit);
-  const auto step = scalar(delta);
-  const double count =
-      from && to && step ? std::max(0.0, std::ceil((*to - *from) / *step)) : std::nan("");
+  const double from = scalar(start);
+  const double to = scalar(limit);
+  const double step = scalar(delta);
+  const double count = std::max(std::ceil((to - from) / step), 0.0);
   constexpr double kMostElements = 1e9;
   if (!(count <= kMostElements)) throw ShapeError("the length of the range cannot be computed");
   OnnxConstant result{{static_cast<std::int64_t>(count)}, start.is_integral, {}};
-  if (!keeps_values(result.shape)) return result;
-  if (!result.is_integral) return result;
+  if (!keeps_values(result.shape) || !result.is_integral) return result;
+  if (!is_exact(from) || !is_exact(to)) return result;
   Integers values;
   for (std::int64_t i = 0; i < result.shape[0]; ++i) {
-    values.push_back(static_cast<Integer>(*from + static_cast<double>(i) * *step));
+    values.push_back(static_cast<Integer>(from + static_cast<double>(i) * step));
   }
   result.values = std::move(values);
   return result;
