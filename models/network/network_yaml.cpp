@@ -186,20 +186,20 @@ void LayerSite::pair(std::string_view key, Need need, std::int64_t (&target)[2],
 }
 
 void LayerSite::padding(Window& window) {
-  constexpr std::string_view key = "padding";
-  constexpr Range<std::int64_t> range = {0, kMaxWindow};
-  const YamlNode* node = take(key, Need::optional);
+  constexpr std::string_view kKey = "padding";
+  constexpr Range<std::int64_t> kRange = {0, kMaxWindow};
+  const YamlNode* node = take(kKey, Need::optional);
   if (node == nullptr) return;
   if (node->kind == YamlNode::Kind::scalar && node->text == "same") {
     window.auto_pad = AutoPad::same_upper;
     return;
   }
   if (node->kind != YamlNode::Kind::list || node->children.size() != 4) {
-    pair(key, Need::optional, window.pad_begin, range);
+    pair(kKey, Need::optional, window.pad_begin, kRange);
     std::copy(std::begin(window.pad_begin), std::end(window.pad_begin), window.pad_end);
     return;
   }
-  const auto values = read_integers(*node, reader().path_of(key), reader().problems(), range);
+  const auto values = read_integers(*node, reader().path_of(kKey), reader().problems(), kRange);
   if (!values) {
     ++reader_errors_;
     return;

@@ -1,6 +1,7 @@
 // Every message about an ONNX file, word for word.
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <string>
 
 #include <catch2/catch.hpp>
@@ -294,6 +295,18 @@ TEST_CASE("convolutions and pools say what does not fit") {
       .output("i");
   CHECK(indices.message() ==
         about("MaxPool_0", "MaxPool", "the indices of a pool are not modelled"));
+}
+
+TEST_CASE("a range of integers that no double holds exactly is not computed") {
+  constexpr auto kLargest = std::numeric_limits<std::int64_t>::max();
+  OnnxModel model;
+  model.input("x", {2, 3}).integer("start", kLargest).integer("limit", kLargest - 2000);
+  model.integer("step", -1024);
+  model.node("Range", {"start", "limit", "step"}, {"range"});
+  model.node("Reshape", {"x", "range"}, {"y"}).output("y");
+  CHECK(model.message() ==
+        about("Reshape_1", "Reshape",
+              "input 2 ('range') has values that are not known before the network runs"));
 }
 
 TEST_CASE("matrix products say what does not fit") {
