@@ -114,8 +114,8 @@ class LayerModel {
   /// least DRAM traffic. Nothing if no tile fits. The space: all distinct tile counts (least size for each) of
   /// output rows x columns, of the batch where whole images are taken, of output channels in
   /// multiples of the array's columns, of input channels in multiples of the lanes along K at the
-  /// machine's narrowest width, of groups, none with less than an eighth of the work or of the groups
-  /// of the largest tile that fits at the greatest widths; all six loop orders. The space does not
+  /// machine's narrowest width, of groups, where tiles of 1,024 array steps fit none with
+  /// fewer; all six loop orders. The space does not
   /// depend on the widths, so narrower operands never cost more.
   std::optional<Tile> search(const EnergyModel& energy) const;
 
@@ -236,9 +236,10 @@ class LayerModel {
   [[nodiscard]] LayerModel at_widest() const;
   struct Space;
   void fill_space(Space& space, const LayerModel& widest) const;
+  [[nodiscard]] std::int64_t array_steps(const MTiling& m, const NTiling& n, const KTiling& k,
+                                         std::int64_t groups) const;
   template <class Hopeless, class Visit>
-  void for_each_tile(const Space& space, const LayerModel& widest, Hopeless&& hopeless,
-                     Visit&& visit) const;
+  void for_each_tile(const Space& space, Hopeless&& hopeless, Visit&& visit) const;
 
   LayerSetting setting_;
   ComputeShape shape_;

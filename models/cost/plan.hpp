@@ -38,7 +38,7 @@ std::vector<Home> place_tensors(const Network& network, const WidthPlan& widths,
 /// that fits no tile into the buffers, a fixed tile that does not fit or names no layer, an energy
 /// entry that is missing.
 NetworkPlan plan_network(const Network& network, const WidthPlan& widths,
-                         const Accelerator& accelerator, const EnergyTable& energy);
+                         const Accelerator& accelerator, const EnergyTable& table);
 
 /// The figures of a layer that do not depend on how it is timed: names, widths, tile, operations.
 LayerCost describe_layer(const LayerPlan& plan);

@@ -60,9 +60,33 @@ KKinds k_kinds_of(std::int64_t tile, std::int64_t tiles, std::int64_t last, bool
 struct StepKind {
   double array = 0;
   Times mean{};    // of all streams, those that change more seldom than every step by their share
+  Times comes{}, leaves{};  // of streams with two slots that change with every step
   double leaving = 0;  // post-processing and the way out of the output tile
   Times credit{};  // that can be done before a run of such steps begins or after it ends
+  Times next{};    // the part of it that can not, in the runs of the innermost loop
 };
+
+/// The resource that is busy longest with what comes and what leaves.
+double longest(const Times& comes, const Times& leaves) {
+  double time = 0;
+  for (std::size_t r = 0; r < kResources; ++r) time = std::max(time, comes[r] + leaves[r]);
+  return time;
+}
+
+/// Tiles in turn: `count` of one kind, the last of each sequence of another (or none). While a tile is
+/// used the one after it comes and the one before it leaves.
+double turn_cycles(const StepKind& full, double full_times, const StepKind& last, double last_times) {
+  if (last_times == 0) return full_times * std::max(full.array, longest(full.comes, full.leaves));
+  if (full_times == 0) return last_times * std::max(last.array, longest(last.comes, last.leaves));
+  const double in_sequence = full_times / last_times;  // full tiles before each last one
+  const double at_end = std::max(last.array, longest(full.comes, full.leaves));
+  if (in_sequence < 2) {
+    return last_times * (std::max(full.array, longest(last.comes, last.leaves)) + at_end);
+  }
+  return last_times * ((in_sequence - 2) * std::max(full.array, longest(full.comes, full.leaves)) +
+                       std::max(full.array, longest(full.comes, last.leaves)) +
+                       std::max(full.array, longest(last.comes, full.leaves)) + at_end);
+}
 
 }  // namespace
 
@@ -109,6 +133,12 @@ double LayerModel::stepwise_cycles(const MTiling& m, const NTiling& n, const KTi
   // Kinds of output tiles: combinations of full and last along batch, rows and columns.
   std::array<Kind, 8> m_kinds{};
   std::size_t m_count = 0;
+  // Sequences of them: tiles of the first kind and then one of the last, which may be the same.
+  struct Sequence {
+    std::size_t full = 0, last = 0;
+  };
+  std::array<Sequence, 8> m_sequence{};
+  std::size_t m_sequences = 0;
   {
     struct Part {
       std::int64_t size;
@@ -122,12 +152,23 @@ double LayerModel::stepwise_cycles(const MTiling& m, const NTiling& n, const KTi
                                   {axis.last(), even ? 0.0 : 1.0, last}}};
     };
     const TileAxis b{shape_.batch, m.batch};
+    // The fastest axis that has several tiles makes the sequences.
+    const bool along_w = m.out_w < shape_.out_w;
+    const bool along_h = !along_w && m.out_h < shape_.out_h;
     for (const Part& pb : parts(b, static_cast<double>(shape_.batch), static_cast<double>(b.last()))) {
       for (const Part& ph : parts({shape_.out_h, m.out_h}, m.rows_sum, m.rows_last)) {
         for (const Part& pw : parts({shape_.out_w, m.out_w}, m.columns_sum, m.columns_last)) {
           const double times = pb.times * ph.times * pw.times;
           if (times == 0) continue;
           const std::int64_t size = pb.size * ph.size * pw.size;
+          const bool is_last = along_w   ? pw.size != m.out_w
+                               : along_h ? ph.size != m.out_h
+                                         : pb.size != m.batch;
+          if (is_last && m_sequences > 0) {
+            m_sequence[m_sequences - 1].last = m_count;
+          } else {
+            m_sequence[m_sequences++] = {m_count, m_count};
+          }
           m_kinds[m_count++] = {times, size,
                                 expanded_input_ ? static_cast<double>(size * kernel_)
                                                 : pb.fetched * ph.fetched * pw.fetched};
@@ -142,6 +183,7 @@ double LayerModel::stepwise_cycles(const MTiling& m, const NTiling& n, const KTi
   double load_windows = 0;    // windows of q_load steps
   double output_windows = 0;  // windows of q_output output tiles
   double turns_slack = 0, load_slack = 0, output_slack = 0;
+  double runs_slack[3] = {0, 0, 0};
   double runs[3] = {0, 0, 0};  // runs of all steps under one turn of the loops outside position p
   for (const Kind& g : kinds_of(tile_groups, group_axis.count(), group_axis.last())) {
     if (g.times == 0) continue;
@@ -199,6 +241,15 @@ double LayerModel::stepwise_cycles(const MTiling& m, const NTiling& n, const KTi
           step.mean[kPost] = output_share * post;
           step.credit[static_cast<std::size_t>(input_channel)] += q_input * input;
           step.credit[static_cast<std::size_t>(weight_channel)] += q_weight * weight;
+          // With two slots the next tile of a stream that stands still over a run comes in that run.
+          if (m_turns && ahead.weight <= 2) {
+            step.next[static_cast<std::size_t>(weight_channel)] = q_weight * weight;
+            step.next[kWeightPort] = q_weight * weight_port;
+          }
+          if (n_turns && ahead.input <= 2) {
+            step.next[static_cast<std::size_t>(input_channel)] = q_input * input;
+            step.next[kInputPort] = q_input * input_port;
+          }
           step.credit[kDram] += q_output * (sums_in + sums_out);
           step.credit[static_cast<std::size_t>(output_channel)] += q_output * store;
           step.credit[kInputPort] = q_input * input_port;
@@ -207,31 +258,68 @@ double LayerModel::stepwise_cycles(const MTiling& m, const NTiling& n, const KTi
 
           const double times = g.times * kn.times * kk.times * km.times;
           // Two slots: the next tile comes and the last output leaves while the step runs.
-          Times turn{};
-          if (!n_turns && ahead.input <= 2) turn[static_cast<std::size_t>(input_channel)] += input;
-          if (!m_turns && ahead.weight <= 2) turn[static_cast<std::size_t>(weight_channel)] += weight;
-          if (!k_turns && ahead.output <= 2) {
-            turn[kDram] += sums_in + sums_out;
-            turn[static_cast<std::size_t>(output_channel)] += store;
-            turn[kPost] = post;
+          if (!n_turns && ahead.input <= 2) {
+            step.comes[static_cast<std::size_t>(input_channel)] += input;
+            step.comes[kInputPort] = input_port;
           }
-          const double transfers = *std::max_element(turn.begin(), turn.end());
-          turns += times * std::max(array, transfers);
-          turns_slack = std::max(turns_slack, transfers);
+          if (!m_turns && ahead.weight <= 2) {
+            step.comes[static_cast<std::size_t>(weight_channel)] += weight;
+            step.comes[kWeightPort] = weight_port;
+          }
+          if (!k_turns && ahead.output <= 2) {
+            step.comes[kDram] += sums_in;
+            step.leaves[kDram] += sums_out;
+            step.leaves[static_cast<std::size_t>(output_channel)] += store;
+            step.leaves[kPost] = post;
+          }
+          turns_slack = std::max(turns_slack, longest(step.comes, step.leaves));
           // A slot that a step leaves is asked for, filled after the memory's latency, and used.
           double fetch = 0;
-          if (!n_turns) {
-            fetch = access[input_channel] +
-                    std::max(input, input_port) + std::min(input_port, request_bits * input_port_cycles_per_bit_);
-          }
-          if (!m_turns) {
-            fetch = std::max(fetch, access[weight_channel] + std::max(weight, weight_port) +
-                                        std::min(weight_port, request_bits * weight_port_cycles_per_bit_));
-          }
+          const auto fetched = [&](int channel, double transfer, double port) {
+            // The last request goes through the port after all others have.
+            const double request = request_bits * per_bit[channel];
+            const double tail = port * (transfer > request ? request / transfer : 1.0);
+            return access[channel] + std::max(transfer + tail, port);
+          };
+          if (!n_turns) fetch = fetched(input_channel, input, input_port);
+          if (!m_turns) fetch = std::max(fetch, fetched(weight_channel, weight, weight_port));
           const double load_window = array + std::max((q_load - 1) * array, fetch);
           load_windows += times * load_window / q_load;
           load_slack = std::max(load_slack, load_window);
           step.leaving = post + store + sums_out;
+        }
+      }
+    }
+    // Along the innermost loop tiles follow each other as they are.
+    if (k_turns) {
+      for (std::size_t in = 0; in < 2; ++in) {
+        for (std::size_t im = 0; im < m_count; ++im) {
+          turns += g.times * n_kinds[in].times * m_kinds[im].times *
+                   turn_cycles(steps[in][0][im], k_kinds[0].times, steps[in][1][im], k_kinds[1].times);
+        }
+      }
+    } else {
+      for (std::size_t ik = 0; ik < k_kinds.size(); ++ik) {
+        const double outer = g.times * k_kinds[ik].times;
+        if (outer == 0) continue;
+        if (n_turns) {
+          for (std::size_t im = 0; im < m_count; ++im) {
+            turns += outer * m_kinds[im].times *
+                     turn_cycles(steps[0][ik][im], n_kinds[0].times, steps[1][ik][im], n_kinds[1].times);
+          }
+          continue;
+        }
+        for (std::size_t in = 0; in < 2; ++in) {
+          const auto& tiles = steps[in][ik];
+          const double times = outer * n_kinds[in].times;
+          if (times == 0) continue;
+          for (std::size_t q = 0; q < m_sequences; ++q) {
+            const auto [full_kind, last_kind] = m_sequence[q];
+            const bool alike = full_kind == last_kind;
+            turns += times * turn_cycles(tiles[full_kind], m_kinds[full_kind].times,
+                                         alike ? StepKind{} : tiles[last_kind],
+                                         alike ? 0.0 : m_kinds[last_kind].times);
+          }
         }
       }
     }
@@ -257,11 +345,13 @@ double LayerModel::stepwise_cycles(const MTiling& m, const NTiling& n, const KTi
         output_slack = std::max(output_slack, window);
       }
     }
-    // Runs: what all steps of a run move can not be done outside it but for what its buffers hold.
+    // Runs: what all steps of a run move can not be done outside it but for what its buffers hold. A
+    // block of like runs that follow each other hands that on, so it counts once a block.
     for (int p = only_groups ? 0 : innermost; p >= 0; --p) {
+      const bool innermost_runs = p == innermost;
       struct Run {
-        double times = 0, array = 0;
-        Times moved{}, credit{};
+        double times = 0, block = 1, array = 0;
+        Times moved{}, credit{}, next{};
       };
       std::array<Run, 48> by_key{};
       for (std::size_t in = 0; in < 2; ++in) {
@@ -272,38 +362,54 @@ double LayerModel::stepwise_cycles(const MTiling& m, const NTiling& n, const KTi
             const StepKind& step = steps[in][ik][im];
             double run_times = g.times;
             double step_times = 1;
+            double block = g.times;  // like runs in a row: those of the nearest loop outside that turns
+            int nearest = -1;
             std::size_t key = 0;
-            const auto place = [&](int position, double times, std::size_t index, std::size_t stride) {
-              if (position < p) {
-                run_times *= times;
-                key += index * stride;
-              } else {
+            const auto place = [&](int position, std::int64_t tiles, double times, double in_a_row,
+                                   std::size_t index, std::size_t stride) {
+              if (position >= p) {
                 step_times *= times;
+                return;
+              }
+              run_times *= times;
+              key += index * stride;
+              if (tiles > 1 && position > nearest) {
+                nearest = position;
+                block = in_a_row;
               }
             };
-            place(at.n, n_kinds[in].times, in, 1);
-            place(at.k, k_kinds[ik].times, ik, 2);
-            place(at.m, m_kinds[im].times, im, 6);
+            place(at.n, n.tiles, n_kinds[in].times, n_kinds[in].times, in, 1);
+            place(at.k, k.tiles, k_kinds[ik].times, k_kinds[ik].times, ik, 2);
+            place(at.m, m.tiles, m_kinds[im].times, m_count == 1 ? m_kinds[im].times : 1.0, im, 6);
             Run& run = by_key[key];
             run.times = run_times;
+            run.block = block;
             run.array += step_times * step.array;
             for (std::size_t r = 0; r < kResources; ++r) {
               run.moved[r] += step_times * step.mean[r];
               run.credit[r] = std::max(run.credit[r], step.credit[r]);
+              run.next[r] = std::max(run.next[r], step.next[r]);
             }
           }
         }
       }
+      double greatest_next = 0;
       for (const Run& run : by_key) {
         double time = run.array;
-        for (std::size_t r = 0; r < kResources; ++r) time = std::max(time, run.moved[r] - run.credit[r]);
+        for (std::size_t r = 0; r < kResources; ++r) {
+          const double next = innermost_runs ? run.next[r] : 0.0;
+          time = std::max(time, run.moved[r] - (run.credit[r] - next) / run.block);
+          greatest_next = std::max(greatest_next, next);
+        }
         runs[p] += run.times * time;
       }
+      // The last run has no next.
+      runs_slack[p] = std::max(runs_slack[p], greatest_next);
     }
   }
   // Windows and turns at the two ends of the layer are not whole.
   double bound = std::max({turns - turns_slack, load_windows - load_slack, output_windows - output_slack});
-  for (const double run : runs) bound = std::max(bound, run);
+  for (int p = 0; p < 3; ++p) bound = std::max(bound, runs[p] - runs_slack[p]);
   return bound;
 }
 

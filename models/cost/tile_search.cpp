@@ -13,9 +13,10 @@ namespace {
 
 constexpr double kWorst = std::numeric_limits<double>::infinity();
 
-/// Small tiles gain a few cycles of lead-in and cost traffic, requests and control: tiles with less
-/// than this share of the work, or of the groups, of the largest are not looked at.
-constexpr std::int64_t kSmallestShare = 8;
+/// Small tiles gain a few cycles of lead-in and cost traffic, requests and control. Where tiles of this
+/// many array steps fit, counted as if every operand took the whole width, smaller ones are not looked
+/// at.
+constexpr std::int64_t kFewSteps = 1024;
 
 /// Least tile size for each distinct number of tiles of `extent`, in multiples of `step`, descending;
 /// none greater than `most` but, where `most` is less than a step, one step.
@@ -59,7 +60,7 @@ struct LayerModel::Space {
   std::vector<NTiling> n;
   std::vector<KTiling> k;
   std::vector<std::int64_t> groups;  // descending
-  std::int64_t largest_work = 0;     // of a tile that fits at the greatest widths
+  std::int64_t least_steps = 0;      // smaller tiles are not looked at
   struct Candidate {
     std::size_t m = 0, n = 0, k = 0;  // indices into the axes
     std::int64_t groups = 1;
@@ -157,30 +158,45 @@ void LayerModel::fill_space(Space& space, const LayerModel& widest) const {
   }
   distinct_tiles(shape_.groups, pack_, most_outputs, space.groups);
 
-  space.largest_work = 0;
+  space.least_steps = 0;
   for (const KTiling& k : space.k) {
     for (const NTiling& n : space.n) {
       if (!widest.weight_fits(n.tile, k.tile, pack_)) continue;
       for (const MTiling& m : space.m) {
-        const std::int64_t work = m.greatest_m * n.tile * k.tile;
-        if (work > space.largest_work && widest.output_fits(m.greatest_m, n.tile, pack_) &&
-            widest.input_fits(m, k.tile, pack_)) {
-          space.largest_work = work;
+        if (array_steps(m, n, k, pack_) >= kFewSteps &&
+            widest.output_fits(m.greatest_m, n.tile, pack_) && widest.input_fits(m, k.tile, pack_)) {
+          space.least_steps = kFewSteps;
+          return;
         }
       }
     }
   }
 }
 
+/// Array steps of a tile with one product a step and PE, or all planes of a bit-serial operand: the
+/// same at all widths.
+std::int64_t LayerModel::array_steps(const MTiling& m, const NTiling& n, const KTiling& k,
+                                     std::int64_t groups) const {
+  const Engine& engine = accelerator_->engine;
+  const std::int64_t packs = ceil_div(groups, pack_);
+  const std::int64_t columns = ceil_div(n.tile * pack_, engine.columns);
+  if (engine.kind == EngineKind::bit_serial) {
+    return kernel_ * packs * kMaxOperandWidth * ceil_div(m.greatest_m, engine.rows) * columns *
+           ceil_div(k.tile * pack_, engine.lanes);
+  }
+  if (engine.dataflow == Dataflow::output_stationary) {
+    return kernel_ * packs * ceil_div(m.greatest_m, engine.rows) * columns * k.tile * pack_;
+  }
+  return kernel_ * packs * m.greatest_m * columns * ceil_div(k.tile * pack_, engine.rows);
+}
+
 /// Calls `visit` for every tile of the space that fits; `hopeless(array cycles)` passes over all loop
 /// orders of a tile.
 template <class Hopeless, class Visit>
-void LayerModel::for_each_tile(const Space& space, const LayerModel& widest, Hopeless&& hopeless,
-                               Visit&& visit) const {
-  const auto fits_in = [](const LayerModel& layer, const MTiling& m, const NTiling& n,
-                          const KTiling& k, std::int64_t groups) {
-    return layer.input_fits(m, k.tile, groups) && layer.weight_fits(n.tile, k.tile, groups) &&
-           layer.output_fits(m.greatest_m, n.tile, groups);
+void LayerModel::for_each_tile(const Space& space, Hopeless&& hopeless, Visit&& visit) const {
+  const auto fit = [&](const MTiling& m, const NTiling& n, const KTiling& k, std::int64_t groups) {
+    return input_fits(m, k.tile, groups) && weight_fits(n.tile, k.tile, groups) &&
+           output_fits(m.greatest_m, n.tile, groups);
   };
   Space::Candidate candidate;
   for (candidate.k = 0; candidate.k < space.k.size(); ++candidate.k) {
@@ -191,20 +207,12 @@ void LayerModel::for_each_tile(const Space& space, const LayerModel& widest, Hop
       const bool whole = n.tiles == 1 && k.tiles == 1;  // only then several packs are taken together
       for (candidate.m = 0; candidate.m < space.m.size(); ++candidate.m) {
         const MTiling& m = space.m[candidate.m];
-        if (m.greatest_m * n.tile * k.tile * kSmallestShare < space.largest_work) continue;
-        if (!fits_in(*this, m, n, k, pack_)) continue;
+        if (!fit(m, n, k, pack_)) continue;
         candidate.cycles = pack_cycles(m, n, k) - last_fold_credit(m, n, k);
         if (hopeless(candidate.cycles)) continue;
-        std::int64_t largest_groups = std::min(pack_, shape_.groups);
-        if (whole && shape_.groups > pack_) {
-          const auto largest = std::find_if(
-              space.groups.begin(), space.groups.end(),
-              [&](std::int64_t groups) { return fits_in(widest, m, n, k, groups); });
-          if (largest != space.groups.end()) largest_groups = *largest;
-        }
         for (const std::int64_t groups : space.groups) {
-          if (groups * kSmallestShare < largest_groups) break;
-          if (groups > pack_ && !(whole && fits_in(*this, m, n, k, groups))) continue;
+          if (array_steps(m, n, k, groups) < space.least_steps) break;
+          if (groups > pack_ && !(whole && fit(m, n, k, groups))) continue;
           candidate.groups = groups;
           for (const LoopOrder order : kOrders) {
             if (!stands_for_itself(order, m.tiles > 1, n.tiles > 1, k.tiles > 1)) continue;
@@ -221,8 +229,7 @@ void LayerModel::for_each_tile(const Space& space, const LayerModel& widest, Hop
 std::optional<Tile> LayerModel::search(const EnergyModel& energy) const {
   if (accelerator_->ideal_memory) return whole_layer();
   thread_local Space space;
-  const LayerModel widest = at_widest();
-  fill_space(space, widest);
+  fill_space(space, at_widest());
 
   const Objective objective = accelerator_->tiling.objective;
   const bool by_latency = objective == Objective::latency;
@@ -293,7 +300,7 @@ std::optional<Tile> LayerModel::search(const EnergyModel& energy) const {
   candidates.clear();
   const auto hopeless = [&](double bound) { return by_latency && bound > best.value * (1 + slack); };
   for_each_tile(
-      space, widest, [&](double cycles) { return hopeless((cycles + edges) * repeats); },
+      space, [&](double cycles) { return hopeless((cycles + edges) * repeats); },
       [&](Space::Candidate& candidate) {
         const MTiling& m = space.m[candidate.m];
         const NTiling& n = space.n[candidate.n];
