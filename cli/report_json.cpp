@@ -67,7 +67,7 @@ Json tree(const YamlNode& node) {
 Json accelerator_json(const CostReport& report) {
   YamlDocument document = parse_yaml("schema: accelerator/1", "report");
   for (const auto& [key, value] : report.resolved_accelerator) {
-    apply_override(document, key + "=" + value);
+    apply_override(document, fmt::format("{}={}", key, value));
   }
   ensure(document.problems.empty(), "the accelerator's resolved keys do not read back");
   return tree(document.root);

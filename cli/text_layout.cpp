@@ -136,7 +136,8 @@ std::string si_text(double value, std::string_view unit, bool whole) {
   } else {
     number = fmt::format("{:.3f}", scaled);
   }
-  const std::string_view prefix = kPrefixes.at(static_cast<std::size_t>(step + kUnprefixed));
+  const int place = step + kUnprefixed;
+  const std::string_view prefix = kPrefixes.at(static_cast<std::size_t>(place));
   const bool bare = prefix.empty() && unit.empty();
   return bare ? number : fmt::format("{} {}{}", number, prefix, unit);
 }

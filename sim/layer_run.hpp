@@ -69,7 +69,7 @@ class LayerRun {
   std::int64_t stores_left = 0;
 
   [[nodiscard]] bool ready(Bank bank, std::int64_t fill) const {
-    return banks[static_cast<int>(bank)].missing[static_cast<std::size_t>(fill)] == 0;
+    return banks[static_cast<std::size_t>(bank)].missing[static_cast<std::size_t>(fill)] == 0;
   }
   /// Room for tile `fill` in its buffer, and nothing else in its way.
   [[nodiscard]] bool may_load(const Transfer& transfer) const;
@@ -78,7 +78,9 @@ class LayerRun {
   void push_store(std::int64_t fill, std::int64_t bits, bool complete);
 
   /// The home that a stream uses.
-  [[nodiscard]] Home home(Stream stream) const { return stream_home_[static_cast<int>(stream)]; }
+  [[nodiscard]] Home home(Stream stream) const {
+    return stream_home_[static_cast<std::size_t>(stream)];
+  }
 
  private:
   void push_load(Stream stream, Home home, std::int64_t fill, std::int64_t step, std::int64_t bits,

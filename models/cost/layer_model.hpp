@@ -109,14 +109,14 @@ class LayerModel {
   /// Precondition: the layer has MACs and `mode` belongs to its widths.
   LayerModel(const LayerSetting& setting, const WidthMode& mode, const Accelerator& accelerator);
 
-  /// The best tile of the stated space for the accelerator's objective, then DRAM traffic, then
-  /// energy; with `tiling.slack`, among tiles that are worse by no more than that share the one with the
-  /// least DRAM traffic. Nothing if no tile fits. The space: all distinct tile counts (least size for each) of
-  /// output rows x columns, of the batch where whole images are taken, of output channels in
-  /// multiples of the array's columns, of input channels in multiples of the lanes along K at the
-  /// machine's narrowest width, of groups, where tiles of 1,024 array steps fit none with
-  /// fewer; all six loop orders. The space does not
-  /// depend on the widths, so narrower operands never cost more.
+  /// The best tile of the stated space for the accelerator's objective, then DRAM traffic, then energy;
+  /// with `tiling.slack`, among tiles that are worse by no more than that share the one with the least
+  /// DRAM traffic. Nothing if no tile fits. The space: all distinct tile counts (least size for each) of
+  /// output rows x columns, of the batch where whole images are taken, of output channels in multiples
+  /// of the array's columns, of input channels in multiples of the lanes along K at the machine's
+  /// narrowest width, of groups; all six loop orders; no tile with fewer than 1,024 array steps and
+  /// less than an eighth of those of the largest tile that fits at the greatest widths. The space does
+  /// not depend on the widths, so narrower operands never cost more.
   std::optional<Tile> search(const EnergyModel& energy) const;
 
   /// Whether the buffers hold the tile.

@@ -190,7 +190,7 @@ double LayerModel::stepwise_cycles(const MTiling& m, const NTiling& n, const KTi
     const std::int64_t full = g.size / pack_;
     const std::int64_t rest = g.size % pack_;
     const auto groups = static_cast<double>(g.size);
-    std::array<std::array<std::array<StepKind, 8>, 3>, 2> steps{};
+    thread_local std::array<std::array<std::array<StepKind, 8>, 3>, 2> steps;  // those that occur are set
     for (std::size_t in = 0; in < 2; ++in) {
       const Kind& kn = n_kinds[in];
       if (kn.times == 0) continue;
@@ -231,6 +231,7 @@ double LayerModel::stepwise_cycles(const MTiling& m, const NTiling& n, const KTi
           const double post = kk.leaves_sums ? 0.0 : outputs * post_cycles_per_output_;
 
           StepKind& step = steps[in][ik][im];
+          step = StepKind{};
           step.array = array;
           step.mean[static_cast<std::size_t>(input_channel)] += input_share * input;
           step.mean[static_cast<std::size_t>(weight_channel)] += weight_share * weight;
@@ -353,7 +354,8 @@ double LayerModel::stepwise_cycles(const MTiling& m, const NTiling& n, const KTi
         double times = 0, block = 1, array = 0;
         Times moved{}, credit{}, next{};
       };
-      std::array<Run, 48> by_key{};
+      thread_local std::array<Run, 48> by_key;
+      std::array<bool, 48> occurs{};
       for (std::size_t in = 0; in < 2; ++in) {
         if (n_kinds[in].times == 0) continue;
         for (std::size_t ik = 0; ik < k_kinds.size(); ++ik) {
@@ -382,6 +384,8 @@ double LayerModel::stepwise_cycles(const MTiling& m, const NTiling& n, const KTi
             place(at.k, k.tiles, k_kinds[ik].times, k_kinds[ik].times, ik, 2);
             place(at.m, m.tiles, m_kinds[im].times, m_count == 1 ? m_kinds[im].times : 1.0, im, 6);
             Run& run = by_key[key];
+            if (!occurs[key]) run = Run{};
+            occurs[key] = true;
             run.times = run_times;
             run.block = block;
             run.array += step_times * step.array;
@@ -394,7 +398,9 @@ double LayerModel::stepwise_cycles(const MTiling& m, const NTiling& n, const KTi
         }
       }
       double greatest_next = 0;
-      for (const Run& run : by_key) {
+      for (std::size_t key = 0; key < by_key.size(); ++key) {
+        if (!occurs[key]) continue;
+        const Run& run = by_key[key];
         double time = run.array;
         for (std::size_t r = 0; r < kResources; ++r) {
           const double next = innermost_runs ? run.next[r] : 0.0;

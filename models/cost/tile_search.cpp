@@ -13,10 +13,11 @@ namespace {
 
 constexpr double kWorst = std::numeric_limits<double>::infinity();
 
-/// Small tiles gain a few cycles of lead-in and cost traffic, requests and control. Where tiles of this
-/// many array steps fit, counted as if every operand took the whole width, smaller ones are not looked
-/// at.
+/// Small tiles gain a few cycles of lead-in and cost traffic, requests and control. Tiles of fewer array
+/// steps than this, and of less than this share of the steps of the largest tile that fits at the
+/// greatest widths, are not looked at.
 constexpr std::int64_t kFewSteps = 1024;
+constexpr std::int64_t kSmallShare = 8;
 
 /// Least tile size for each distinct number of tiles of `extent`, in multiples of `step`, descending;
 /// none greater than `most` but, where `most` is less than a step, one step.
@@ -158,19 +159,20 @@ void LayerModel::fill_space(Space& space, const LayerModel& widest) const {
   }
   distinct_tiles(shape_.groups, pack_, most_outputs, space.groups);
 
-  space.least_steps = 0;
+  std::int64_t most_steps = 0;
   for (const KTiling& k : space.k) {
     for (const NTiling& n : space.n) {
       if (!widest.weight_fits(n.tile, k.tile, pack_)) continue;
       for (const MTiling& m : space.m) {
-        if (array_steps(m, n, k, pack_) >= kFewSteps &&
-            widest.output_fits(m.greatest_m, n.tile, pack_) && widest.input_fits(m, k.tile, pack_)) {
-          space.least_steps = kFewSteps;
-          return;
+        const std::int64_t steps = array_steps(m, n, k, pack_);
+        if (steps > most_steps && widest.output_fits(m.greatest_m, n.tile, pack_) &&
+            widest.input_fits(m, k.tile, pack_)) {
+          most_steps = steps;
         }
       }
     }
   }
+  space.least_steps = std::min(kFewSteps, ceil_div(most_steps, kSmallShare));
 }
 
 /// Array steps of a tile with one product a step and PE, or all planes of a bit-serial operand: the
