@@ -102,8 +102,10 @@ void LayerModel::fill_space(Space& space, const LayerModel& widest) const {
   std::int64_t k_step = k_extent;
   std::int64_t n_step = n_extent;
   if (pack_ == 1) {
-    k_step = std::min(k_extent, timing_.lanes_along_k() / mode_.products *
-                                    std::max<std::int64_t>(1, widest_products));
+    const std::int64_t lanes =
+        timing_.lanes_along_k() / mode_.products * std::max<std::int64_t>(1, widest_products);
+    // With the kernel unrolled a few channels fill the lanes.
+    k_step = std::min(k_extent, im2col_ ? std::max<std::int64_t>(1, lanes / kernel_) : lanes);
     n_step = std::min<std::int64_t>(n_extent, engine.columns);
     const auto position = widest.m_tiling(1, widest.fetch_rows(1), widest.fetch_columns(1));
     const auto fits = [&] {

@@ -86,6 +86,9 @@ std::vector<Tile> stated_space(const LayerSetting& setting, const WidthMode& mod
   const bool k_on_rows = array && machine.engine.dataflow != Dataflow::output_stationary;
   std::int64_t k_step = array ? (k_on_rows ? machine.engine.rows : 1) : machine.engine.lanes;
   std::int64_t n_step = machine.engine.columns;
+  if (unrolls_kernel(machine.engine, shape, model.setting().reads_network_input)) {
+    k_step = std::max<std::int64_t>(1, k_step / (shape.kernel_h * shape.kernel_w));
+  }
   k_step = std::min(k_step, shape.in_channels);
   n_step = std::min(n_step, shape.out_channels);
   const auto position = [&] { return Tile{.out_channels = n_step, .in_channels = k_step}; };
@@ -106,20 +109,30 @@ std::vector<Tile> stated_space(const LayerSetting& setting, const WidthMode& mod
       }
     }
   }
-  // Least work of a tile: an eighth of the largest that fits at the greatest widths.
-  const auto work = [](const Tile& tile) {
-    return tile.batch * tile.out_h * tile.out_w * tile.out_channels * tile.in_channels;
+  // Least array steps of a tile: 1,024, or an eighth of the most that fit at the greatest widths.
+  const auto steps = [&](const Tile& tile) {
+    const Engine& engine = machine.engine;
+    const auto ceil_of = [](std::int64_t a, std::int64_t b) { return (a + b - 1) / b; };
+    const std::int64_t m = tile.batch * tile.out_h * tile.out_w;
+    const std::int64_t columns = ceil_of(tile.out_channels, engine.columns);
+    const std::int64_t kernels = shape.kernel_h * shape.kernel_w * tile.groups;
+    if (!array) {
+      return kernels * 16 * ceil_of(m, engine.rows) * columns * ceil_of(tile.in_channels, engine.lanes);
+    }
+    if (!k_on_rows) return kernels * ceil_of(m, engine.rows) * columns * tile.in_channels;
+    return kernels * m * columns * ceil_of(tile.in_channels, engine.rows);
   };
-  std::int64_t largest_work = 0;
+  std::int64_t most_steps = 0;
   for (Tile tile : positions) {
     for (const std::int64_t n : ns) {
       for (const std::int64_t k : ks) {
         tile.out_channels = n;
         tile.in_channels = k;
-        if (widest.fits(tile)) largest_work = std::max(largest_work, work(tile));
+        if (widest.fits(tile)) most_steps = std::max(most_steps, steps(tile));
       }
     }
   }
+  const std::int64_t least_steps = std::min<std::int64_t>(1024, (most_steps + 7) / 8);
   std::vector<Tile> space;
   for (Tile tile : positions) {
     for (const std::int64_t n : ns) {
@@ -127,20 +140,11 @@ std::vector<Tile> stated_space(const LayerSetting& setting, const WidthMode& mod
         tile.groups = 1;
         tile.out_channels = n;
         tile.in_channels = k;
-        if (8 * work(tile) < largest_work) continue;
         const bool whole = n == shape.out_channels && k == shape.in_channels;
-        std::int64_t largest_groups = 1;
-        if (whole) {
-          for (const std::int64_t groups : least_sizes(shape.groups, 1)) {
-            tile.groups = groups;
-            if (widest.fits(tile)) largest_groups = std::max(largest_groups, groups);
-          }
-        }
         for (const std::int64_t groups : least_sizes(shape.groups, 1)) {
           if (groups > 1 && !whole) continue;
-          if (8 * groups < largest_groups) continue;
           tile.groups = groups;
-          if (!model.fits(tile)) continue;
+          if (steps(tile) < least_steps || !model.fits(tile)) continue;
           for (const LoopOrder order : kOrders) {
             tile.order = order;
             space.push_back(tile);

