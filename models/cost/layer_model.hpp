@@ -104,6 +104,11 @@ struct BufferSlots {
   std::int64_t input = 2, weight = 2, output = 2;
 };
 
+std::int64_t slots_for(const Buffer& buffer, double tile_bits);
+
+/// Bits of the largest tile that a buffer takes.
+double tile_capacity(const Buffer& buffer);
+
 class LayerModel {
  public:
   /// Precondition: the layer has MACs and `mode` belongs to its widths.
@@ -257,21 +262,6 @@ class LayerModel {
   double input_port_cycles_per_bit_ = 0, weight_port_cycles_per_bit_ = 0;
   double post_cycles_per_output_ = 0;
   double post_latency_ = 0, dram_latency_ = 0, scratchpad_latency_ = 0;
-};
-
-/// A layer without MACs: tensors stream through the post-processing unit in chunks.
-struct VectorModel {
-  VectorModel(const LayerSetting& setting, const Accelerator& accelerator);
-
-  double input_bits[2] = {0, 0};   // from DRAM, from the scratchpad
-  double output_bits = 0;
-  Home output_home = Home::dram;
-  double post_cycles = 0;
-  std::int64_t chunks = 1;
-  BufferSlots slots;
-  [[nodiscard]] ClosedForm closed_form(const Accelerator& accelerator) const;
-  [[nodiscard]] Activity activity(const Dram& dram) const;
-  double outputs = 0, operations = 0;
 };
 
 /// Whole cycles that so many cycles take; a millionth absorbs the rounding of sums.

@@ -8,6 +8,7 @@
 
 #include "models/cost/cost_report.hpp"
 #include "models/cost/layer_model.hpp"
+#include "models/cost/vector_model.hpp"
 #include "models/hardware/energy.hpp"
 #include "models/network/network.hpp"
 #include "models/network/widths.hpp"

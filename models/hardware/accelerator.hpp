@@ -53,7 +53,8 @@ struct EngineTiming {
   std::optional<LinearCycles> fill;   // from the first operand to the first product of the last PE
   std::optional<LinearCycles> drain;  // from the last operand to the last result, pipeline included
   FoldOverlap folds = FoldOverlap::pipelined;
-  int stream_block = 1;               // a stream takes a multiple of so many cycles...
+  std::optional<int> stream_block = 1;  // a stream takes a multiple of so many cycles; none: of as
+                                        // many as the array has rows...
   bool pad_last_block = false;        // ...the last stream of the layer too
   int fold_gap = 0;                   // idle cycles between two folds
 };

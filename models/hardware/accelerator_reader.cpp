@@ -64,6 +64,8 @@ constexpr Range<int> kLanes{1, 65536};
 constexpr Range<int> kOperandWidths{kMinOperandWidth, kMaxOperandWidth};
 constexpr Range<int> kAccumulatorWidths{1, 64};
 constexpr Range<int> kCycleCounts{0, 1'000'000};
+constexpr Range<int> kStreamBlocks{1, 65536};
+constexpr std::string_view kArrayRows = "rows";  // in place of a number of cycles
 constexpr Range<int> kCycleFactors{-1000, 1000};
 constexpr Range<int> kCycleConstants{-1'000'000, 1'000'000};
 constexpr Range<Cycles> kLatencies{Cycles(0), Cycles(1'000'000)};
@@ -95,6 +97,28 @@ void read_linear(MapReader& timing, std::string_view key, std::optional<LinearCy
   target = linear;
 }
 
+/// A number of cycles, or "rows": as many as the array has rows.
+void read_stream_block(MapReader& timing, std::optional<int>& target) {
+  constexpr std::string_view kKey = "stream_block";
+  const YamlNode* node = timing.take(kKey, Need::optional);
+  if (node == nullptr) {
+    return;
+  }
+  if (node->kind == YamlNode::Kind::scalar && node->text == kArrayRows) {
+    target.reset();
+    return;
+  }
+  const std::string path = timing.path_of(kKey);
+  if (node->kind != YamlNode::Kind::scalar || node->quoted || !is_integer_text(node->text)) {
+    timing.error(kKey, "expected a whole number, " + std::to_string(kStreamBlocks.min) + ".." +
+                           std::to_string(kStreamBlocks.max) + ", or 'rows', got " +
+                           describe(*node));
+  } else if (const auto cycles = read_integer(*node, path, timing.problems(),
+                                              {kStreamBlocks.min, kStreamBlocks.max})) {
+    target = static_cast<int>(*cycles);
+  }
+}
+
 void read_timing(MapReader timing, EngineTiming& target) {
   read_linear(timing, "load", target.load);
   bool hidden = true;
@@ -104,7 +128,7 @@ void read_timing(MapReader timing, EngineTiming& target) {
   read_linear(timing, "fill", target.fill);
   read_linear(timing, "drain", target.drain);
   timing.choice("folds", Need::optional, target.folds, kFoldOverlaps);
-  timing.integer("stream_block", Need::optional, target.stream_block, {1, 65536});
+  read_stream_block(timing, target.stream_block);
   timing.boolean("pad_last_block", Need::optional, target.pad_last_block);
   timing.integer("fold_gap", Need::optional, target.fold_gap, kCycleCounts);
   timing.finish();
@@ -518,7 +542,11 @@ void list_engine(const Engine& engine, KeyList& keys) {
     keys.add("engine.timing.drain", yaml_text(*timing.drain));
   }
   keys.text("engine.timing.folds", to_string(timing.folds));
-  keys.integer("engine.timing.stream_block", timing.stream_block);
+  if (timing.stream_block) {
+    keys.integer("engine.timing.stream_block", *timing.stream_block);
+  } else {
+    keys.text("engine.timing.stream_block", kArrayRows);
+  }
   keys.boolean("engine.timing.pad_last_block", timing.pad_last_block);
   keys.integer("engine.timing.fold_gap", timing.fold_gap);
 }

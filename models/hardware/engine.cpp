@@ -141,6 +141,7 @@ ResolvedTiming resolved_timing(const Engine& engine) {
   timing.fill = given.fill.value_or(timing.fill);
   timing.drain = given.drain.value_or(timing.drain);
   timing.load_hidden = given.load_hidden.value_or(true);
+  timing.stream_block = given.stream_block.value_or(engine.rows);
   return timing;
 }
 
@@ -224,7 +225,6 @@ LayerTiming::LayerTiming(const Engine& engine, const WidthMode& mode, const Engi
       im2col_(work.im2col),
       pipelined_(engine.timing.folds == FoldOverlap::pipelined),
       gap_(engine.timing.fold_gap),
-      block_(engine.timing.stream_block),
       pad_last_(engine.timing.pad_last_block),
       ports_(ports),
       accumulator_bits_(engine.accumulator_bits) {
@@ -237,6 +237,7 @@ LayerTiming::LayerTiming(const Engine& engine, const WidthMode& mode, const Engi
 
   const ResolvedTiming timing = resolved_timing(engine);
   load_hidden_ = timing.load_hidden;
+  block_ = timing.stream_block;
   load_ = evaluate(timing.load, engine, 0);
   const std::int64_t fill = evaluate(timing.fill, engine, 0);
   if (pipelined_) {

@@ -57,10 +57,11 @@ std::optional<WidthMode> width_mode(const Engine& engine, LayerWidths widths);
 /// "weights 1..16 x activations 1..16", for error messages.
 std::string supported_widths(const Engine& engine);
 
-/// The timing parameters with the dataflow's own values where the file gives none.
+/// The timing parameters with the values of the dataflow and of the array where the file gives none.
 struct ResolvedTiming {
   LinearCycles load, fill, drain;
   bool load_hidden = true;
+  std::int64_t stream_block = 1;
 };
 ResolvedTiming resolved_timing(const Engine& engine);
 
