@@ -1,5 +1,8 @@
 #include "models/hardware/accelerator_reader.hpp"
 
+#include <algorithm>
+#include <utility>
+
 #include <catch2/catch.hpp>
 
 #include "tests/config/reading.hpp"
@@ -207,6 +210,14 @@ TEST_CASE("The resolved keys, given back as overrides, make the same accelerator
   }
 }
 
+TEST_CASE("A stream block of `rows` follows the array's rows, also when they are overridden") {
+  const Strings overrides{"engine.timing.stream_block=rows", "engine.rows=24"};
+  const Accelerator accelerator = parse_accelerator(kArray, "f.yaml", overrides);
+  CHECK_FALSE(accelerator.engine.timing.stream_block);
+  CHECK(std::count(accelerator.resolved.begin(), accelerator.resolved.end(),
+                   std::pair<std::string, std::string>("engine.timing.stream_block", "rows")) == 1);
+}
+
 TEST_CASE("All mistakes of a file come at once, in the order of the file") {
   std::string text = with(kArray, "rows: 16", "rows: 0");
   text = with(text, "clock: 500 MHz", "clock: 500");
@@ -249,6 +260,8 @@ TEST_CASE("Values out of range name the range") {
         "engine.timing.fill.rows: expected -1000..1000, got 1001");
   CHECK(array_with("engine.timing.stream_block=0") ==
         "engine.timing.stream_block: expected 1..65536, got 0");
+  CHECK(array_with("engine.timing.stream_block=row") ==
+        "engine.timing.stream_block: expected a whole number, 1..65536, or 'rows', got 'row'");
   CHECK(array_with("engine.timing.fold_gap=-1") ==
         "engine.timing.fold_gap: expected 0..1000000, got -1");
   CHECK(array_with("memory.dram.bandwidth=0 bit/cycle") ==

@@ -353,7 +353,7 @@ class Loops {
     return c_.im2col ? channels * c_.kernel : channels;
   }
   [[nodiscard]] std::int64_t padded(std::int64_t stream) const {
-    const std::int64_t block = c_.engine.timing.stream_block;
+    const std::int64_t block = c_.engine.timing.stream_block.value_or(c_.engine.rows);
     return (stream + block - 1) / block * block;
   }
 
@@ -452,6 +452,7 @@ Case random_case(Random& random) {
                          .used_columns = static_cast<int>(random(0, 1)),
                          .constant = static_cast<int>(random(0, 3))};
   t.stream_block = static_cast<int>(random(1, 4));
+  if (random(0, 3) == 0) t.stream_block.reset();  // the rows of the array
   t.pad_last_block = random.coin();
   t.fold_gap = static_cast<int>(random(0, 3));
   what.m = random(1, 30);
