@@ -1,5 +1,6 @@
-// Cycles of register-transfer designs, to the cycle, by the engine's timing parameters alone: on
-// one matrix product with ideal memory, in closed form and simulated.
+// Cycles of register-transfer designs, to the cycle, by the engine's timing parameters alone: the
+// files in configs/accelerators/rtl at the sizes observed and at others, on one matrix product with
+// ideal memory, in closed form and simulated.
 //
 // Sources of the observed rows: rtl_cycles.csv. Not reproduced: PULP's RBE, whose phases follow its
 // own memory port.
@@ -49,90 +50,53 @@ std::vector<int> sizes_of(const std::string& array) {
   return sizes;
 }
 
-Accelerator bare_machine() {
-  Accelerator machine = example_machine();
+/// A shipped design at other values of its keys, without DRAM and buffer ports, as after
+/// `run -a rtl/NAME --ideal-memory --set KEY=VALUE ...`.
+Accelerator design(const std::string& name, const std::vector<std::string>& overrides) {
+  Accelerator machine = shipped("rtl/" + name, overrides);
   machine.ideal_memory = true;
-  machine.engine.timing = EngineTiming{};
   return machine;
+}
+
+std::string set(const std::string& key, std::int64_t value) {
+  return key + "=" + std::to_string(value);
+}
+
+std::vector<std::string> sides(int rows, int columns) {
+  return {set("engine.rows", rows), set("engine.columns", columns)};
 }
 
 Accelerator bit_fusion(int rows, int columns) {
-  Accelerator machine = bare_machine();
-  Engine& engine = machine.engine;
-  engine.rows = rows;
-  engine.columns = columns;
-  engine.dataflow = Dataflow::weight_stationary;
-  engine.weights = WeightDelivery::streamed;
-  engine.scaling = Scaling::fusion;
-  engine.supported_bits = {2, 4, 8};
-  engine.timing.fill = LinearCycles{.rows = 1, .constant = -1};
-  engine.timing.drain = LinearCycles{.columns = 1};
-  return machine;
+  return design("bitfusion_actlab", sides(rows, columns));
 }
 
 Accelerator bismo(int rows, int lanes, int columns, int gap) {
-  Accelerator machine = bare_machine();
-  Engine& engine = machine.engine;
-  engine.kind = EngineKind::bit_serial;
-  engine.serial = SerialOperand::both;
-  engine.rows = rows;
-  engine.lanes = lanes;
-  engine.columns = columns;
-  engine.timing.drain = LinearCycles{.constant = 9};
-  engine.timing.fold_gap = gap;
-  return machine;
+  auto overrides = sides(rows, columns);
+  overrides.push_back(set("engine.precision.lanes", lanes));
+  overrides.push_back(set("engine.timing.fold_gap", gap));
+  return design("bismo_exec", overrides);
+}
+
+std::string ending(Dataflow dataflow) {
+  return dataflow == Dataflow::output_stationary ? "_os" : "_ws";
 }
 
 Accelerator gemmini(Dataflow dataflow, int side) {
-  Accelerator machine = bare_machine();
-  Engine& engine = machine.engine;
-  engine.rows = engine.columns = side;
-  engine.dataflow = dataflow;
-  engine.timing.load = LinearCycles{.rows = 1};
-  engine.timing.load_hidden = true;
-  engine.timing.fill = LinearCycles{};
-  engine.timing.drain = LinearCycles{.rows = 2, .constant = 1};
-  engine.timing.stream_block = side;
-  engine.timing.pad_last_block = dataflow == Dataflow::output_stationary;
-  return machine;
+  return design("gemmini_mesh16" + ending(dataflow), sides(side, side));
 }
 
 Accelerator traditional(Dataflow dataflow, int rows, int columns) {
-  Accelerator machine = bare_machine();
-  Engine& engine = machine.engine;
-  engine.rows = rows;
-  engine.columns = columns;
-  engine.dataflow = dataflow;
-  engine.timing.folds = FoldOverlap::serial;
-  if (dataflow == Dataflow::output_stationary) {
-    engine.timing.fill = LinearCycles{.rows = 1, .columns = 1, .constant = -2};
-    engine.timing.drain = LinearCycles{.rows = 1};
-  } else {
-    engine.timing.load = LinearCycles{.rows = 1};
-    engine.timing.fill = LinearCycles{.rows = 1, .constant = -1};
-    engine.timing.drain = LinearCycles{.rows = 1, .used_columns = 1, .constant = -1};
-  }
-  return machine;
+  return design("scalesim_rtl" + ending(dataflow), sides(rows, columns));
 }
 
-/// The law of SCALE-Sim v2: each fold takes R + C + T - 2 cycles (and R more to load a stationary
-/// operand), the layer one less. The missing one is a gap that the last fold does not have.
 Accelerator scale_sim(Dataflow dataflow, int rows, int columns) {
-  Accelerator machine = bare_machine();
-  Engine& engine = machine.engine;
-  engine.rows = rows;
-  engine.columns = columns;
-  engine.dataflow = dataflow;
-  engine.timing.folds = FoldOverlap::serial;
-  engine.timing.load =
-      dataflow == Dataflow::output_stationary ? LinearCycles{} : LinearCycles{.rows = 1};
-  engine.timing.fill = LinearCycles{.rows = 1, .columns = 1, .constant = -3};
-  engine.timing.drain = LinearCycles{};
-  engine.timing.fold_gap = 1;
-  return machine;
+  auto overrides = sides(rows, columns);
+  overrides.push_back("engine.dataflow=" + std::string(to_string(dataflow)));
+  return design("scalesim_v2", overrides);
 }
 
 Dataflow dataflow_of(const std::string& variant) {
+  REQUIRE((variant == "dataflow=OS" || variant == "dataflow=WS"));
   return variant == "dataflow=OS" ? Dataflow::output_stationary : Dataflow::weight_stationary;
 }
 
@@ -152,8 +116,9 @@ Accelerator machine_of(const Run& run) {
 void check(const Accelerator& machine, const std::vector<Gemm>& list,
            const std::vector<std::int64_t>& cycles, const std::string& name) {
   const Workload work = gemms(list);
-  const CostReport analytic = analytic_cost(work.network, work.widths, machine, example_energy());
-  const Figures tile = simulated(work.network, work.widths, machine, example_energy());
+  const EnergyTable energy = energy_of(machine);
+  const CostReport analytic = analytic_cost(work.network, work.widths, machine, energy);
+  const Figures tile = simulated(work.network, work.widths, machine, energy);
   REQUIRE(analytic.layers.size() == cycles.size());
   REQUIRE(tile.layers.size() == cycles.size());
   for (std::size_t i = 0; i < cycles.size(); ++i) {
