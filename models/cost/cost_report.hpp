@@ -8,6 +8,7 @@
 #include "models/base/quantity.hpp"
 #include "models/hardware/accelerator.hpp"
 #include "models/hardware/activity.hpp"
+#include "models/hardware/area.hpp"
 #include "models/network/network.hpp"
 #include "models/network/widths.hpp"
 
@@ -63,6 +64,7 @@ struct CostReport {
   Fidelity fidelity = Fidelity::tile;
   Hertz clock{0};
   std::vector<std::pair<std::string, std::string>> resolved_accelerator;
+  AreaEstimate area;
   std::vector<LayerCost> layers;  // in execution order
   std::vector<std::string> ignored;  // operators that the user asked to ignore
   std::vector<std::string> leaves_out;

@@ -119,7 +119,7 @@ class LayerModel {
   /// DRAM traffic. Nothing if no tile fits. The space: all distinct tile counts (least size for each) of
   /// output rows x columns, of the batch where whole images are taken, of output channels in multiples
   /// of the array's columns, of input channels in multiples of what fills the lanes along K at the
-  /// machine's narrowest width, of groups; all six loop orders; no tile with fewer than 1,024 array steps and
+  /// machine's narrowest width, of groups; all loop orders that move different amounts; no tile with fewer than 1,024 array steps and
   /// less than an eighth of those of the largest tile that fits at the greatest widths. The space does
   /// not depend on the widths, so narrower operands never cost more.
   std::optional<Tile> search(const EnergyModel& energy) const;

@@ -9,6 +9,7 @@
 #include "models/cost/cost_report.hpp"
 #include "models/cost/layer_model.hpp"
 #include "models/cost/vector_model.hpp"
+#include "models/hardware/area.hpp"
 #include "models/hardware/energy.hpp"
 #include "models/network/network.hpp"
 #include "models/network/widths.hpp"
@@ -26,6 +27,7 @@ struct NetworkPlan {
   Network network;
   const Accelerator* accelerator = nullptr;  // outlives the plan
   EnergyModel energy;
+  AreaEstimate area;
   std::vector<LayerPlan> layers;  // in execution order
 };
 
@@ -47,7 +49,7 @@ LayerCost describe_layer(const LayerPlan& plan);
 /// Fills energy, utilization and bottleneck from latency, cycles and activity.
 void complete_cost(LayerCost& cost, const LayerPlan& plan, const NetworkPlan& network);
 
-/// A report without layers: names, clock, notes.
+/// A report without layers: names, clock, area, notes.
 CostReport describe_run(const NetworkPlan& plan, Fidelity fidelity);
 
 }  // namespace widthwise

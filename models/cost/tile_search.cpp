@@ -39,8 +39,13 @@ void distinct_tiles(std::int64_t extent, std::int64_t step, std::int64_t most,
 constexpr std::array<LoopOrder, 6> kOrders{LoopOrder::mnk, LoopOrder::nmk, LoopOrder::mkn,
                                            LoopOrder::nkm, LoopOrder::kmn, LoopOrder::knm};
 
-/// Orders that differ only in loops of a single tile are one: the first of them stands for all.
+/// Orders that differ only in loops of a single tile are one: the first of them stands for all. Where
+/// all three loops turn, what moves depends on the innermost loop alone: every step then changes two of
+/// the three tiles, and the third comes back once per turn of the loop outside both.
 constexpr bool stands_for_itself(LoopOrder order, bool many_m, bool many_n, bool many_k) {
+  if (many_m && many_n && many_k) {
+    return order == LoopOrder::mnk || order == LoopOrder::mkn || order == LoopOrder::nkm;
+  }
   const LoopPositions at = loop_positions(order);
   for (const LoopOrder earlier : kOrders) {
     if (earlier == order) return true;
@@ -105,7 +110,9 @@ void LayerModel::fill_space(Space& space, const LayerModel& widest) const {
     const std::int64_t lanes =
         timing_.lanes_along_k() / mode_.products * std::max<std::int64_t>(1, widest_products);
     // With the kernel unrolled a few channels fill the lanes.
-    k_step = std::min(k_extent, im2col_ ? std::max<std::int64_t>(1, lanes / kernel_) : lanes);
+    constexpr std::int64_t kFewChannels = 16;
+    const std::int64_t unrolled = std::max(std::min(lanes, kFewChannels), lanes / kernel_);
+    k_step = std::min(k_extent, im2col_ ? unrolled : lanes);
     n_step = std::min<std::int64_t>(n_extent, engine.columns);
     const auto position = widest.m_tiling(1, widest.fetch_rows(1), widest.fetch_columns(1));
     const auto fits = [&] {

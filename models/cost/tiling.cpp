@@ -49,7 +49,8 @@ NetworkPlan plan_network(const Network& network, const WidthPlan& widths,
   ensure(widths.layers.size() == network.layers().size() &&
              widths.stored.size() == network.tensors().size(),
          "the width plan belongs to the network");
-  NetworkPlan plan{network, &accelerator, EnergyModel(accelerator, table), {}};
+  NetworkPlan plan{network, &accelerator, EnergyModel(accelerator, table),
+                   estimate_area(accelerator, table), {}};
   const std::vector<Home> homes = place_tensors(network, widths, accelerator);
   Diagnostics diagnostics;
   check_fixed_names(network, accelerator, diagnostics);
@@ -175,6 +176,7 @@ CostReport describe_run(const NetworkPlan& plan, Fidelity fidelity) {
   report.network = plan.network.name();
   report.fidelity = fidelity;
   report.clock = accelerator.clock;
+  report.area = plan.area;
   report.resolved_accelerator = accelerator.resolved;
   report.ignored = plan.network.ignored();
   report.leaves_out = accelerator.leaves_out;

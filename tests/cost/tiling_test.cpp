@@ -87,7 +87,7 @@ std::vector<Tile> stated_space(const LayerSetting& setting, const WidthMode& mod
   std::int64_t k_step = array ? (k_on_rows ? machine.engine.rows : 1) : machine.engine.lanes;
   std::int64_t n_step = machine.engine.columns;
   if (unrolls_kernel(machine.engine, shape, model.setting().reads_network_input)) {
-    k_step = std::max<std::int64_t>(1, k_step / (shape.kernel_h * shape.kernel_w));
+    k_step = std::max(std::min<std::int64_t>(k_step, 16), k_step / (shape.kernel_h * shape.kernel_w));
   }
   k_step = std::min(k_step, shape.in_channels);
   n_step = std::min(n_step, shape.out_channels);
@@ -145,7 +145,15 @@ std::vector<Tile> stated_space(const LayerSetting& setting, const WidthMode& mod
           if (groups > 1 && !whole) continue;
           tile.groups = groups;
           if (steps(tile) < least_steps || !model.fits(tile)) continue;
+          const bool all_turn = tile.in_channels < shape.in_channels &&
+                                tile.out_channels < shape.out_channels &&
+                                tile.batch * tile.out_h * tile.out_w < shape.m();
           for (const LoopOrder order : kOrders) {
+            // Where all three loops turn the innermost alone decides.
+            if (all_turn && order != LoopOrder::mnk && order != LoopOrder::mkn &&
+                order != LoopOrder::nkm) {
+              continue;
+            }
             tile.order = order;
             space.push_back(tile);
           }
