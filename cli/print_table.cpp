@@ -102,6 +102,23 @@ std::vector<std::string> energy_shares(const EnergyBreakdown& energy) {
                  {"leakage", energy.leakage.count()}});
 }
 
+/// "2.315 mm2", then the parts with their shares.
+std::vector<std::string> area_texts(const AreaEstimate& area) {
+  constexpr double kSquareMillimetre = 1e6;  // um2
+  const double total = area.total().count();
+  if (total <= 0) {
+    return {};
+  }
+  const SquareMicrometres buffers = area.input_buffer + area.weight_buffer + area.output_buffer;
+  std::vector<std::string> texts =
+      shares({{"array", area.array.count()},
+              {"buffers", buffers.count()},
+              {"scratchpad", area.scratchpad.count()},
+              {"post-processing", area.post.count()}});
+  texts.front() = fmt::format("{:.4g} mm2: {}", total / kSquareMillimetre, texts.front());
+  return texts;
+}
+
 std::vector<std::string> cleaned(const std::vector<std::string>& texts) {
   std::vector<std::string> clean_texts;
   clean_texts.reserve(texts.size());
@@ -164,6 +181,7 @@ std::string totals(const CostReport& report) {
        {bytes_text(report.dram_read()) + " read", bytes_text(report.dram_write()) + " written"});
   line("parameters", {fmt::format("{} (weights at their widths, biases at 32 bits)",
                                   bytes_text(report.parameter_bytes()))});
+  line("area", area_texts(report.area), 1, ",");
   if (!bottleneck.name.empty()) {
     line("bottleneck", {fmt::format("{} (layers that it bounds take {} of the cycles)",
                                     clean(bottleneck.name, 32), percent_text(bottleneck.share))});

@@ -134,6 +134,16 @@ Json layer_json(const LayerCost& layer) {
           {"fused", layer.fused}};
 }
 
+Json area_json(const AreaEstimate& area) {
+  return {{"array", number(area.array.count())},
+          {"input_buffer", number(area.input_buffer.count())},
+          {"weight_buffer", number(area.weight_buffer.count())},
+          {"output_buffer", number(area.output_buffer.count())},
+          {"scratchpad", number(area.scratchpad.count())},
+          {"post", number(area.post.count())},
+          {"total", number(area.total().count())}};
+}
+
 Json total_json(const CostReport& report) {
   return {{"latency_cycles", report.latency().count()},
           {"latency_s", number(seconds_at(report.latency(), report.clock).count())},
@@ -149,7 +159,8 @@ Json total_json(const CostReport& report) {
           {"dram_write_bytes", report.dram_write().count()},
           {"dram_bytes", (report.dram_read() + report.dram_write()).count()},
           {"frames_per_s", number(report.frames_per_second())},
-          {"tops_per_w", number(report.tops_per_watt())}};
+          {"tops_per_w", number(report.tops_per_watt())},
+          {"area_um2", area_json(report.area)}};
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include "models/hardware/accelerator.hpp"
 #include "models/hardware/energy_table.hpp"
 #include "models/hardware/engine.hpp"
+#include "models/hardware/table_lookup.hpp"
 
 namespace widthwise {
 
@@ -27,20 +28,13 @@ class EnergyModel {
   [[nodiscard]] EnergyBreakdown energy(const Activity& activity, Cycles latency) const;
 
  private:
-  struct Memory {
-    double read_pj_per_bit = 0;
-    double write_pj_per_bit = 0;
-    double leakage_mw = 0;
-  };
-  static Memory memory_energy(const EnergyTable& table, const std::string& family, Bytes capacity,
-                              const std::string& key, Diagnostics& diagnostics);
   [[nodiscard]] double operation_pj(BitWidth weight_bits, BitWidth activation_bits) const;
 
   std::string table_path_;
   std::string accelerator_name_;
   UnitEnergy unit_;
   double units_ = 0;
-  Memory input_, weight_, output_, scratchpad_;
+  MemoryFigures input_, weight_, output_, scratchpad_;
   DramEnergy dram_;
   PostEnergy post_;
   double leakage_pj_per_cycle_ = 0;

@@ -36,6 +36,7 @@ energy          20.00 uJ; EDP 1.6e-09 J s; 0.101 TOPS/W
 operations      1,010,000 MACs; 12.64 M BitOPs
 DRAM            1.760 MB read; 251.0 kB written
 parameters      13.50 kB (weights at their widths, biases at 32 bits)
+area            1 mm2: array 60.0 %, buffers 35.0 %, post-processing 5.0 %
 bottleneck      compute (layers that it bounds take 75.0 % of the cycles)
 cycles          busy 61.3 %, waiting for inputs 15.8 %, waiting for weights 8.8 %,
                 waiting for output room 7.5 %, post-processing 5.2 %, fill 1.2 %, drain 0.2 %
@@ -65,6 +66,8 @@ TEST_CASE("no line is wider than 100 columns, whatever stands in the report") {
   report.batch = 1'000'000;
   report.ignored.assign(50, long_name);
   report.leaves_out = {long_name, "short", long_name, long_name, "last"};
+  report.area.array = SquareMicrometres(1.23456e15);
+  report.area.weight_buffer = report.area.scratchpad = report.area.post = report.area.array;
   LayerCost& layer = report.layers[0];
   layer.name = "a/" + long_name + "/b";
   layer.bottleneck = long_name;
@@ -103,6 +106,13 @@ TEST_CASE("a name that is too long keeps both its ends") {
   const std::string text = table_report(report);
   CHECK(text.find("\nencoder/") != std::string::npos);
   CHECK(text.find("xxx/query  3/4") != std::string::npos);
+}
+
+TEST_CASE("without areas in the energy table no area is shown") {
+  CostReport report = sample_report();
+  CHECK(table_report(report).find("\narea ") != std::string::npos);
+  report.area = AreaEstimate{};
+  CHECK(table_report(report).find("\narea ") == std::string::npos);
 }
 
 TEST_CASE("a network without layers has a report too") {

@@ -56,7 +56,7 @@ TEST_CASE("the JSON report has its keys in a fixed order") {
         std::vector<std::string>{"latency_cycles", "latency_s", "cycles", "bottleneck", "energy_pj",
                                  "energy_by_component_pj", "edp_js", "macs", "bitops",
                                  "weight_bytes", "dram_read_bytes", "dram_write_bytes",
-                                 "dram_bytes", "frames_per_s", "tops_per_w"});
+                                 "dram_bytes", "frames_per_s", "tops_per_w", "area_um2"});
 }
 
 TEST_CASE("every figure of a layer reads back from the JSON report") {
@@ -115,6 +115,10 @@ TEST_CASE("in the JSON report parts sum to their layers and layers to the total"
   CHECK(total["latency_s"].get<double>() == Approx(80e-6));
   CHECK(total["edp_js"].get<double>() == Approx(20e-6 * 80e-6));
   CHECK(total["frames_per_s"].get<double>() == Approx(12500));
+  CHECK(total["area_um2"] ==
+        Json::parse(R"({"array":600000.0,"input_buffer":100000.0,"weight_buffer":200000.0,
+                        "output_buffer":50000.0,"scratchpad":0.0,"post":50000.0,
+                        "total":1000000.0})"));
   CHECK(total["tops_per_w"].get<double>() == Approx(2 * 1.01e6 / 20e-6 / 1e12));
   CHECK(total["weight_bytes"] == (27'648 + 80'320) / 8);
   CHECK(total["bitops"].get<double>() == 12e6 + 640e3);

@@ -78,6 +78,11 @@ inline CostReport sample_report() {
       {"name", "tiny_array"},          {"clock", "500 MHz"},
       {"engine.rows", "16"},           {"engine.supported_bits", "[2, 4, 8]"},
       {"memory.keep_on_chip", "true"}, {"tiling.fixed.\"layer1.0.conv1\".batch", "1"}};
+  report.area.array = SquareMicrometres(6e5);
+  report.area.input_buffer = SquareMicrometres(1e5);
+  report.area.weight_buffer = SquareMicrometres(2e5);
+  report.area.output_buffer = SquareMicrometres(5e4);
+  report.area.post = SquareMicrometres(5e4);
   report.layers = {conv, pool, fc};
   report.ignored = {"Dropout (drop)"};
   report.leaves_out = {"instruction fetch", "refresh of the DRAM"};

@@ -1,0 +1,86 @@
+#include "models/hardware/table_lookup.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "models/base/text.hpp"
+
+namespace widthwise {
+
+namespace {
+
+/// Power law through two points; log-log interpolation.
+double interpolate(double x, double x0, double y0, double x1, double y1) {
+  if (y0 <= 0 || y1 <= 0) {
+    return y0 + (y1 - y0) * (x - x0) / (x1 - x0);
+  }
+  const double t = (std::log(x) - std::log(x0)) / (std::log(x1) - std::log(x0));
+  return std::exp(std::log(y0) + t * (std::log(y1) - std::log(y0)));
+}
+
+template <class Row>
+const Row* find_named(const std::vector<Row>& rows, const std::string& name,
+                      const std::string& list, const EnergyTable& table, Diagnostics& diagnostics) {
+  const auto found =
+      std::find_if(rows.begin(), rows.end(), [&](const Row& row) { return row.name == name; });
+  if (found != rows.end()) {
+    return &*found;
+  }
+  std::vector<std::string> known;
+  for (const Row& row : rows) {
+    known.push_back(row.name);
+  }
+  diagnostics.error(
+      {table.path}, list,
+      "no entry '" + name + "'; the table has " + quoted_list(known) + suggestion(name, known));
+  return nullptr;
+}
+
+double bytes_of(const SramEnergy& macro) { return static_cast<double>(macro.capacity.count()); }
+
+}  // namespace
+
+UnitEnergy find_unit(const EnergyTable& table, const std::string& name, Diagnostics& diagnostics) {
+  const UnitEnergy* unit = find_named(table.units, name, "units", table, diagnostics);
+  return unit == nullptr ? UnitEnergy{} : *unit;
+}
+
+DramEnergy find_dram(const EnergyTable& table, const std::string& name, Diagnostics& diagnostics) {
+  const DramEnergy* dram = find_named(table.drams, name, "drams", table, diagnostics);
+  return dram == nullptr ? DramEnergy{} : *dram;
+}
+
+MemoryFigures find_memory(const EnergyTable& table, const std::string& family, Bytes capacity,
+                          Diagnostics& diagnostics) {
+  const SramFamily* found = find_named(table.srams, family, "srams", table, diagnostics);
+  if (found == nullptr) {
+    return {};
+  }
+  const auto& macros = found->macros;
+  if (macros.empty()) {
+    diagnostics.error({table.path}, "srams", "sram family '" + family + "' has no macros");
+    return {};
+  }
+  const auto bytes = static_cast<double>(capacity.count());
+  const auto take = [&](auto member) {
+    const auto value = [&](const SramEnergy& macro) { return (macro.*member).count(); };
+    if (bytes <= bytes_of(macros.front())) {
+      return value(macros.front());
+    }
+    if (bytes >= bytes_of(macros.back())) {
+      return value(macros.back());
+    }
+    const auto above = std::find_if(macros.begin(), macros.end(), [&](const SramEnergy& macro) {
+      return bytes_of(macro) >= bytes;
+    });
+    const auto below = above - 1;
+    return interpolate(bytes, bytes_of(*below), value(*below), bytes_of(*above), value(*above));
+  };
+  const double banks = std::max(1.0, std::ceil(bytes / bytes_of(macros.back())));
+  return {Picojoules(take(&SramEnergy::read_per_bit)), Picojoules(take(&SramEnergy::write_per_bit)),
+          Milliwatts(banks * take(&SramEnergy::leakage)),
+          SquareMicrometres(banks * take(&SramEnergy::area))};
+}
+
+}  // namespace widthwise

@@ -1,0 +1,29 @@
+// Looks up what an accelerator names in an energy table. A name that the table lacks is reported to
+// the diagnostics, with the names that it has; the figures are then all zero.
+#pragma once
+
+#include <string>
+
+#include "models/base/error.hpp"
+#include "models/hardware/energy_table.hpp"
+
+namespace widthwise {
+
+UnitEnergy find_unit(const EnergyTable& table, const std::string& name, Diagnostics& diagnostics);
+DramEnergy find_dram(const EnergyTable& table, const std::string& name, Diagnostics& diagnostics);
+
+/// A memory of a given capacity.
+struct MemoryFigures {
+  Picojoules read_per_bit{0};
+  Picojoules write_per_bit{0};
+  Milliwatts leakage{0};
+  SquareMicrometres area{0};
+};
+
+/// Power laws of the capacity between two macros of the family. Smaller than the smallest macro:
+/// that macro (errs high). Larger than the largest: banks of the largest, without the wires between
+/// them (errs low).
+MemoryFigures find_memory(const EnergyTable& table, const std::string& family, Bytes capacity,
+                          Diagnostics& diagnostics);
+
+}  // namespace widthwise
