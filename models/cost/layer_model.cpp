@@ -243,6 +243,9 @@ LayerModel::KTiling LayerModel::k_tiling(std::int64_t tile) const {
   if (accelerator_->memory.input_layout == InputLayout::im2col) {
     tiling.row_words = static_cast<double>(tiling.tiles - 1) * row_words(tiling.tile, shape_.groups) +
                        row_words(tiling.last, shape_.groups);
+    tiling.position_bits = input_buffer_bits(0, 1, tiling.tile, pack_);
+  } else {
+    tiling.element_bits = input_buffer_bits(1, 0, tiling.tile, pack_);
   }
   return tiling;
 }

@@ -178,6 +178,8 @@ class LayerModel {
   struct KTiling {
     std::int64_t tile = 1, tiles = 1, last = 1;
     KSums sums;
+    double element_bits = 0;   // of the input buffer, per fetched element of a pack's tile (raw) ...
+    double position_bits = 0;  // ... or per output position (im2col)
     double row_words = 0;  // operands of one row of K as the buffers hold it, all groups and tiles
   };
   struct Axes {

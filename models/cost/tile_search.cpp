@@ -210,17 +210,29 @@ void LayerModel::for_each_tile(const Space& space, Hopeless&& hopeless, Visit&& 
            output_fits(m.greatest_m, n.tile, groups);
   };
   Space::Candidate candidate;
+  thread_local std::vector<std::size_t> fitting;  // of the axis over output channels
   for (candidate.k = 0; candidate.k < space.k.size(); ++candidate.k) {
     const KTiling& k = space.k[candidate.k];
-    for (candidate.n = 0; candidate.n < space.n.size(); ++candidate.n) {
-      const NTiling& n = space.n[candidate.n];
-      if (!weight_fits(n.tile, k.tile, pack_)) continue;
-      const bool whole = n.tiles == 1 && k.tiles == 1;  // only then several packs are taken together
-      for (candidate.m = 0; candidate.m < space.m.size(); ++candidate.m) {
-        const MTiling& m = space.m[candidate.m];
-        if (!fit(m, n, k, pack_)) continue;
-        candidate.cycles = pack_cycles(m, n, k) - last_fold_credit(m, n, k);
+    fitting.clear();
+    for (std::size_t i = 0; i < space.n.size(); ++i) {
+      if (weight_fits(space.n[i].tile, k.tile, pack_)) fitting.push_back(i);
+    }
+    if (fitting.empty()) continue;
+    for (candidate.m = 0; candidate.m < space.m.size(); ++candidate.m) {
+      const MTiling& m = space.m[candidate.m];
+      if (m.greatest_elements * k.element_bits > input_capacity_ ||
+          static_cast<double>(m.greatest_m) * k.position_bits > input_capacity_) {
+        continue;
+      }
+      double credit = last_fold_credit(m, space.n.front(), k);
+      for (const std::size_t index : fitting) {
+        candidate.n = index;
+        const NTiling& n = space.n[index];
+        if (!output_fits(m.greatest_m, n.tile, pack_)) continue;
+        if (timing_.credit_depends_on_n()) credit = last_fold_credit(m, n, k);
+        candidate.cycles = pack_cycles(m, n, k) - credit;
         if (hopeless(candidate.cycles)) continue;
+        const bool whole = n.tiles == 1 && k.tiles == 1;  // only then several packs go together
         for (const std::int64_t groups : space.groups) {
           if (array_steps(m, n, k, groups) < space.least_steps) break;
           if (groups > pack_ && !(whole && fit(m, n, k, groups))) continue;

@@ -136,6 +136,8 @@ struct EngineTraffic {
 };
 
 class LayerTiming {
+  enum class Axis { m, n, k };
+
  public:
   LayerTiming(const Engine& engine, const WidthMode& mode, const EngineWork& work,
               const EnginePorts& ports);
@@ -157,6 +159,7 @@ class LayerTiming {
   /// a next fold that does not come, padding, the gap. Part of EngineCycles::fill of that tile.
   [[nodiscard]] std::int64_t last_tile_credit(std::int64_t m, std::int64_t n,
                                               std::int64_t channels) const;
+  [[nodiscard]] bool credit_depends_on_n() const { return streams_ == Axis::n; }
   /// Cycles between operands in the buffers and the first stream of a tile that the array had to
   /// wait for: the preload of its first fold.
   [[nodiscard]] std::int64_t preload_cycles() const { return preload_; }
@@ -169,7 +172,6 @@ class LayerTiming {
   [[nodiscard]] std::int64_t step_cycles(std::int64_t lanes_used) const;
   [[nodiscard]] std::int64_t k_stream(std::int64_t channels) const;
 
-  enum class Axis { m, n, k };
   Axis streams_ = Axis::m;
   std::int64_t rows_ = 1, columns_ = 1;
   std::int64_t lanes_k_ = 1;
