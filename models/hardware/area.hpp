@@ -3,8 +3,9 @@
 // Models: every processing element or dot-product unit of the array, the memory macros of the
 // buffers and of the scratchpad (table_lookup.hpp), the lanes of the post-processing unit.
 // Ignores: wires, placement (rows of cells are never full), clock tree, registers that skew
-// operands, control, DMA and the DRAM's interface. Errs low. Source: the rows of the table, each
-// with its own; areas of units are sums of cells after synthesis.
+// operands, control, DMA and the DRAM's interface. Errs low.
+//
+// Source: the rows of the table, each with its own; areas of units are sums of cells after synthesis.
 #pragma once
 
 #include "models/base/quantity.hpp"
