@@ -5,7 +5,8 @@
 // Ignores: wires, placement (rows of cells are never full), clock tree, registers that skew
 // operands, control, DMA and the DRAM's interface. Errs low.
 //
-// Source: the rows of the table, each with its own; areas of units are sums of cells after synthesis.
+// Source: the rows of the table, each with its own; areas of units are sums of cells after
+// synthesis.
 #pragma once
 
 #include "models/base/quantity.hpp"
