@@ -110,11 +110,10 @@ std::vector<std::string> area_texts(const AreaEstimate& area) {
     return {};
   }
   const SquareMicrometres buffers = area.input_buffer + area.weight_buffer + area.output_buffer;
-  std::vector<std::string> texts =
-      shares({{"array", area.array.count()},
-              {"buffers", buffers.count()},
-              {"scratchpad", area.scratchpad.count()},
-              {"post-processing", area.post.count()}});
+  std::vector<std::string> texts = shares({{"array", area.array.count()},
+                                           {"buffers", buffers.count()},
+                                           {"scratchpad", area.scratchpad.count()},
+                                           {"post-processing", area.post.count()}});
   texts.front() = fmt::format("{:.4g} mm2: {}", total / kSquareMillimetre, texts.front());
   return texts;
 }

@@ -1,10 +1,10 @@
 #include "sim/chrome_trace.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <utility>
+
+#include <fmt/format.h>
 
 namespace widthwise::sim {
 
@@ -47,10 +47,18 @@ void ChromeTrace::layer_ends(std::size_t, const LayerPlan&, Ticks at) {
 void ChromeTrace::array_waits(Wait cause, Ticks from, Ticks to) {
   const char* what = nullptr;
   switch (cause) {
-    case Wait::input: what = "waits for input"; break;
-    case Wait::weight: what = "waits for weights"; break;
-    case Wait::output: what = "waits for room in the output buffer"; break;
-    case Wait::preload: what = "preloads weights"; break;
+    case Wait::input:
+      what = "waits for input";
+      break;
+    case Wait::weight:
+      what = "waits for weights";
+      break;
+    case Wait::output:
+      what = "waits for room in the output buffer";
+      break;
+    case Wait::preload:
+      what = "preloads weights";
+      break;
   }
   add(Track::waits, from, to, what, (to - from) / kTicksPerCycle);
 }
@@ -64,11 +72,21 @@ void ChromeTrace::array_runs(const StepCost& cost, std::int64_t start_up, std::i
 void ChromeTrace::transfer(Stream stream, Home, std::int64_t bytes, std::int64_t, std::int64_t,
                            Ticks from, Ticks to) {
   switch (stream) {
-    case Stream::input: add(Track::input, from, to, "load input", bytes); break;
-    case Stream::weight: add(Track::weight, from, to, "load weights", bytes); break;
-    case Stream::sums_in: add(Track::sums, from, to, "load partial sums", bytes); break;
-    case Stream::sums_out: add(Track::sums, from, to, "store partial sums", bytes); break;
-    case Stream::output: add(Track::output, from, to, "store output", bytes); break;
+    case Stream::input:
+      add(Track::input, from, to, "load input", bytes);
+      break;
+    case Stream::weight:
+      add(Track::weight, from, to, "load weights", bytes);
+      break;
+    case Stream::sums_in:
+      add(Track::sums, from, to, "load partial sums", bytes);
+      break;
+    case Stream::sums_out:
+      add(Track::sums, from, to, "store partial sums", bytes);
+      break;
+    case Stream::output:
+      add(Track::output, from, to, "store output", bytes);
+      break;
   }
 }
 
@@ -90,35 +108,41 @@ std::string ChromeTrace::text(const std::string& title) const {
     switch (track) {
       case Track::layers:
       case Track::array:
-      case Track::waits: return "cycles";
-      case Track::post: return "outputs";
-      default: return "bytes";
+      case Track::waits:
+        return "cycles";
+      case Track::post:
+        return "outputs";
+      default:
+        return "bytes";
     }
   };
   fmt::memory_buffer out;
   auto to = std::back_inserter(out);
-  fmt::format_to(to, "{{\"displayTimeUnit\":\"ns\",\"otherData\":{{\"title\":\"{}\"}},\"traceEvents\":[\n",
-                 escaped(title));
-  fmt::format_to(to, "{{\"ph\":\"M\",\"pid\":1,\"name\":\"process_name\",\"args\":{{\"name\":\"{}\"}}}}",
-                 escaped(title));
+  fmt::format_to(
+      to, "{{\"displayTimeUnit\":\"ns\",\"otherData\":{{\"title\":\"{}\"}},\"traceEvents\":[\n",
+      escaped(title));
+  fmt::format_to(
+      to, "{{\"ph\":\"M\",\"pid\":1,\"name\":\"process_name\",\"args\":{{\"name\":\"{}\"}}}}",
+      escaped(title));
   for (const auto& [track, name] : kTracks) {
     fmt::format_to(to,
-                   ",\n{{\"ph\":\"M\",\"pid\":1,\"tid\":{0},\"name\":\"thread_name\",\"args\":{{\"name\":\"{1}\"}}}}"
-                   ",\n{{\"ph\":\"M\",\"pid\":1,\"tid\":{0},\"name\":\"thread_sort_index\",\"args\":{{\"sort_index\":{0}}}}}",
+                   ",\n{{\"ph\":\"M\",\"pid\":1,\"tid\":{0},\"name\":\"thread_name\",\"args\":{{"
+                   "\"name\":\"{1}\"}}}}"
+                   ",\n{{\"ph\":\"M\",\"pid\":1,\"tid\":{0},\"name\":\"thread_sort_index\","
+                   "\"args\":{{\"sort_index\":{0}}}}}",
                    static_cast<int>(track), name);
   }
-  const double microseconds_per_tick =
-      1e6 / clock_.count() / static_cast<double>(kTicksPerCycle);
+  const double microseconds_per_tick = 1e6 / clock_.count() / static_cast<double>(kTicksPerCycle);
   for (const Slice& slice : slices_) {
     const std::string& layer = layer_names_[slice.layer];
-    fmt::format_to(to,
-                   ",\n{{\"ph\":\"X\",\"pid\":1,\"tid\":{},\"ts\":{:.6f},\"dur\":{:.6f},\"name\":\"{}\","
-                   "\"args\":{{\"layer\":\"{}\",\"{}\":{}}}}}",
-                   static_cast<int>(slice.track),
-                   static_cast<double>(slice.from) * microseconds_per_tick,
-                   static_cast<double>(slice.to - slice.from) * microseconds_per_tick,
-                   slice.what == nullptr ? escaped(layer) : slice.what, escaped(layer),
-                   unit_of(slice.track), slice.amount);
+    fmt::format_to(
+        to,
+        ",\n{{\"ph\":\"X\",\"pid\":1,\"tid\":{},\"ts\":{:.6f},\"dur\":{:.6f},\"name\":\"{}\","
+        "\"args\":{{\"layer\":\"{}\",\"{}\":{}}}}}",
+        static_cast<int>(slice.track), static_cast<double>(slice.from) * microseconds_per_tick,
+        static_cast<double>(slice.to - slice.from) * microseconds_per_tick,
+        slice.what == nullptr ? escaped(layer) : slice.what, escaped(layer), unit_of(slice.track),
+        slice.amount);
   }
   fmt::format_to(to, "\n]}}\n");
   return fmt::to_string(out);

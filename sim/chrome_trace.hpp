@@ -15,7 +15,8 @@ class ChromeTrace : public Listener {
  public:
   explicit ChromeTrace(Hertz clock) : clock_(clock) {}
 
-  void layer_begins(std::size_t index, const LayerPlan& plan, std::int64_t weight, Ticks at) override;
+  void layer_begins(std::size_t index, const LayerPlan& plan, std::int64_t weight,
+                    Ticks at) override;
   void layer_ends(std::size_t index, const LayerPlan& plan, Ticks at) override;
   void array_waits(Wait cause, Ticks from, Ticks to) override;
   void array_runs(const StepCost& cost, std::int64_t start_up, std::int64_t emptying, Ticks from,
@@ -32,9 +33,9 @@ class ChromeTrace : public Listener {
   struct Slice {
     Track track;
     Ticks from, to;
-    std::size_t layer;       // index into layer_names_
-    const char* what;        // nullptr: the layer's name
-    std::int64_t amount;     // bytes, outputs or cycles, by track
+    std::size_t layer;    // index into layer_names_
+    const char* what;     // nullptr: the layer's name
+    std::int64_t amount;  // bytes, outputs or cycles, by track
   };
   void add(Track track, Ticks from, Ticks to, const char* what, std::int64_t amount);
 

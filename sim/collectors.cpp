@@ -13,8 +13,8 @@ Activity scaled(const Activity& activity, std::int64_t factor) {
   result.array_active *= factor;
   for (Bits Activity::*member :
        {&Activity::input_buffer_read, &Activity::input_buffer_write, &Activity::weight_buffer_read,
-        &Activity::weight_buffer_write, &Activity::output_buffer_read, &Activity::output_buffer_write,
-        &Activity::scratchpad_read, &Activity::scratchpad_write}) {
+        &Activity::weight_buffer_write, &Activity::output_buffer_read,
+        &Activity::output_buffer_write, &Activity::scratchpad_read, &Activity::scratchpad_write}) {
     result.*member *= factor;
   }
   result.dram_read *= factor;
@@ -29,8 +29,8 @@ void add(Activity& sum, const Activity& more) {
   sum.array_active += more.array_active;
   for (Bits Activity::*member :
        {&Activity::input_buffer_read, &Activity::input_buffer_write, &Activity::weight_buffer_read,
-        &Activity::weight_buffer_write, &Activity::output_buffer_read, &Activity::output_buffer_write,
-        &Activity::scratchpad_read, &Activity::scratchpad_write}) {
+        &Activity::weight_buffer_write, &Activity::output_buffer_read,
+        &Activity::output_buffer_write, &Activity::scratchpad_read, &Activity::scratchpad_write}) {
     sum.*member += more.*member;
   }
   sum.dram_read += more.dram_read;
@@ -63,24 +63,33 @@ CostCollector::CostCollector(const NetworkPlan& plan) : plan_(plan) {
   }
 }
 
-void CostCollector::layer_begins(std::size_t, const LayerPlan& plan, std::int64_t weight, Ticks at) {
+void CostCollector::layer_begins(std::size_t, const LayerPlan& plan, std::int64_t weight,
+                                 Ticks at) {
   run_ = Run{};
   run_.weight = weight;
   run_.began = run_.array_ended = run_.post_ended = at;
   if (plan.engine) {
     const ComputeShape& shape = plan.engine->shape();
-    run_.activity.operations = static_cast<double>(shape.macs() / shape.repeat) *
-                               plan.engine->mode().operations_per_mac;
+    run_.activity.operations =
+        static_cast<double>(shape.macs() / shape.repeat) * plan.engine->mode().operations_per_mac;
   }
 }
 
 void CostCollector::array_waits(Wait cause, Ticks from, Ticks to) {
   const Cycles cycles((to - from) / kTicksPerCycle);
   switch (cause) {
-    case Wait::input: run_.cycles.stall_input += cycles; break;
-    case Wait::weight: run_.cycles.stall_weight += cycles; break;
-    case Wait::output: run_.cycles.stall_output += cycles; break;
-    case Wait::preload: run_.cycles.fill += cycles; break;
+    case Wait::input:
+      run_.cycles.stall_input += cycles;
+      break;
+    case Wait::weight:
+      run_.cycles.stall_weight += cycles;
+      break;
+    case Wait::output:
+      run_.cycles.stall_output += cycles;
+      break;
+    case Wait::preload:
+      run_.cycles.fill += cycles;
+      break;
   }
 }
 
@@ -115,10 +124,18 @@ void CostCollector::transfer(Stream stream, Home home, std::int64_t bytes, std::
       activity.input_buffer_write += Bits(buffer_bits);
       run_.input_bits += bits;
       break;
-    case Stream::weight: activity.weight_buffer_write += Bits(buffer_bits); break;
-    case Stream::sums_in: activity.output_buffer_write += Bits(buffer_bits); break;
-    case Stream::sums_out: activity.output_buffer_read += Bits(bits); break;
-    case Stream::output: run_.output_bits += bits; break;
+    case Stream::weight:
+      activity.weight_buffer_write += Bits(buffer_bits);
+      break;
+    case Stream::sums_in:
+      activity.output_buffer_write += Bits(buffer_bits);
+      break;
+    case Stream::sums_out:
+      activity.output_buffer_read += Bits(bits);
+      break;
+    case Stream::output:
+      run_.output_bits += bits;
+      break;
   }
 }
 
@@ -135,9 +152,10 @@ void CostCollector::end_engine_run(const LayerPlan& plan, std::int64_t latency) 
   run_.cycles.post = Cycles(post - array);
   run_.cycles.stall_output += Cycles(latency - post);
   Activity& activity = run_.activity;
-  activity.output_buffer_read +=
-      Bits(static_cast<std::int64_t>(activity.post_outputs) * plan_.accelerator->engine.accumulator_bits);
-  activity.post_operations = activity.post_outputs * static_cast<double>(plan.setting.layer->fused.size());
+  activity.output_buffer_read += Bits(static_cast<std::int64_t>(activity.post_outputs) *
+                                      plan_.accelerator->engine.accumulator_bits);
+  activity.post_operations =
+      activity.post_outputs * static_cast<double>(plan.setting.layer->fused.size());
 }
 
 void CostCollector::end_vector_run(std::int64_t latency) {
@@ -173,7 +191,8 @@ void CostCollector::layer_ends(std::size_t index, const LayerPlan& plan, Ticks a
 }
 
 std::vector<LayerCost> CostCollector::take_layers() {
-  for (std::size_t i = 0; i < layers_.size(); ++i) complete_cost(layers_[i], plan_.layers[i], plan_);
+  for (std::size_t i = 0; i < layers_.size(); ++i)
+    complete_cost(layers_[i], plan_.layers[i], plan_);
   return std::move(layers_);
 }
 

@@ -13,7 +13,8 @@ class CostCollector : public Listener {
  public:
   explicit CostCollector(const NetworkPlan& plan);
 
-  void layer_begins(std::size_t index, const LayerPlan& plan, std::int64_t weight, Ticks at) override;
+  void layer_begins(std::size_t index, const LayerPlan& plan, std::int64_t weight,
+                    Ticks at) override;
   void layer_ends(std::size_t index, const LayerPlan& plan, Ticks at) override;
   void array_waits(Wait cause, Ticks from, Ticks to) override;
   void array_runs(const StepCost& cost, std::int64_t start_up, std::int64_t emptying, Ticks from,
@@ -26,7 +27,7 @@ class CostCollector : public Listener {
   [[nodiscard]] std::vector<LayerCost> take_layers();
 
  private:
-  struct Run {                 // of a layer, since it began
+  struct Run {  // of a layer, since it began
     std::int64_t weight = 1;
     Ticks began = 0;
     Ticks array_ended = 0;

@@ -1,9 +1,10 @@
 // What the modules of one machine share: the layer that runs, the listeners, and two events.
 #pragma once
 
-#include <systemc>
 #include <utility>
 #include <vector>
+
+#include <systemc>
 
 #include "models/hardware/accelerator.hpp"
 #include "sim/layer_run.hpp"
@@ -19,9 +20,9 @@ struct Context {
 
   const Accelerator& accelerator;
   std::vector<Listener*> listeners;
-  LayerRun* run = nullptr;          // none between layers
-  sc_core::sc_event tiles_moved;    // a tile has arrived, or an output tile has left
-  sc_core::sc_event layer_done;     // the last output has left
+  LayerRun* run = nullptr;        // none between layers
+  sc_core::sc_event tiles_moved;  // a tile has arrived, or an output tile has left
+  sc_core::sc_event layer_done;   // the last output has left
   std::vector<Dma*> dmas;
 
   /// Something may be issued that could not be before.

@@ -31,8 +31,7 @@ Dma::Dma(sc_core::sc_module_name name, Context& context, const Config& config)
   for (int i = 0; i < config.outstanding; ++i) {
     slots_.push_back(std::make_unique<Slot>());
     Slot& slot = *slots_.back();
-    sc_core::sc_spawn([this, &slot] { slot_process(slot); },
-                      ("slot" + std::to_string(i)).c_str());
+    sc_core::sc_spawn([this, &slot] { slot_process(slot); }, ("slot" + std::to_string(i)).c_str());
   }
   if (config.input_port || config.weight_port) {
     sc_core::sc_spawn([this] { arrival_process(); }, "arrivals");
@@ -116,12 +115,14 @@ void Dma::arrived(Transfer& transfer, std::int64_t bytes) {
   const std::int64_t length = transfer.end_byte - transfer.begin_byte;
   if (port && !is_store(transfer.stream) && !context_.accelerator.ideal_memory) {
     // Through the buffer's write port, in the order of arrival.
-    const double share = length > 0 ? static_cast<double>(bytes) / static_cast<double>(length) : 1.0;
+    const double share =
+        length > 0 ? static_cast<double>(bytes) / static_cast<double>(length) : 1.0;
     double& free = port_free_[static_cast<std::size_t>(bank)];
     free = std::max(free, static_cast<double>(now()) / static_cast<double>(kTicksPerCycle)) +
            static_cast<double>(transfer.buffer_bits) * share / *port;
-    arrivals_.push({static_cast<Ticks>(std::ceil(free * static_cast<double>(kTicksPerCycle) - 1e-6)),
-                    arrival_order_++, &transfer, bytes});
+    arrivals_.push(
+        {static_cast<Ticks>(std::ceil(free * static_cast<double>(kTicksPerCycle) - 1e-6)),
+         arrival_order_++, &transfer, bytes});
     arrival_event_.notify(sc_core::SC_ZERO_TIME);
     return;
   }

@@ -1,15 +1,12 @@
-// The DMA of one memory: moves tiles between that memory and the buffers in requests of bounded size.
+// The DMA of one memory: moves tiles between that memory and the buffers in requests of bounded
+// size.
 //
-// Of all transfers that may start (there is a free slot in their buffer) the one whose data are needed by
-// the earliest step goes first; a store is needed when its slot of the output buffer is, or when its
-// partial sums are to come back. A transfer
-// gives way at request boundaries. Requests in flight are bounded in number and, so that an urgent
-// transfer does not queue behind a long line, to the bytes that hide the memory's latency.
+// Of all transfers that may start (there is a free slot in their buffer) the one whose data are
+// needed by the earliest step goes first; a store is needed when its slot of the output buffer is,
+// or when its partial sums are to come back. A transfer gives way at request boundaries. Requests
+// in flight are bounded in number and, so that an urgent transfer does not queue behind a long
+// line, to the bytes that hide the memory's latency.
 #pragma once
-
-#include <systemc>
-#include <tlm>
-#include <tlm_utils/simple_initiator_socket.h>
 
 #include <array>
 #include <cstdint>
@@ -18,6 +15,10 @@
 #include <optional>
 #include <queue>
 #include <vector>
+
+#include <systemc>
+#include <tlm>
+#include <tlm_utils/simple_initiator_socket.h>
 
 #include "sim/context.hpp"
 
@@ -29,7 +30,7 @@ class Dma : public sc_core::sc_module {
     Home home = Home::dram;
     std::int64_t request_bytes = 2048;
     int outstanding = 8;
-    std::int64_t window_bytes = 2048;  // in flight at most, beside one request
+    std::int64_t window_bytes = 2048;               // in flight at most, beside one request
     std::optional<double> input_port, weight_port;  // bits per cycle into the buffers
   };
 
@@ -74,9 +75,9 @@ class Dma : public sc_core::sc_module {
   Config config_;
   std::vector<std::unique_ptr<Slot>> slots_;
   std::vector<Slot*> idle_;
-  std::int64_t in_flight_ = 0;  // bytes
+  std::int64_t in_flight_ = 0;       // bytes
   std::vector<unsigned char> data_;  // the values do not matter, a target may still read them
-  std::array<double, kBanks> port_free_{};   // cycle at which the buffer's write port is free
+  std::array<double, kBanks> port_free_{};  // cycle at which the buffer's write port is free
   std::priority_queue<Arrival, std::vector<Arrival>, std::greater<>> arrivals_;
   std::uint64_t arrival_order_ = 0;
   sc_core::sc_event arrival_event_;

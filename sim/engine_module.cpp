@@ -44,29 +44,34 @@ void EngineModule::wait_for_tiles(const StepRecord& step, Ticks idle_since, std:
   if (step.starts_output && step.output_fill >= output.slots) {
     room_at = at(Bank::output, step.output_fill - output.slots);
   }
-  const Ticks input_at = std::max(at(Bank::input, step.input_fill),
-                                  step.loads_sums && step.starts_output
-                                      ? at(Bank::output, step.output_fill)
-                                      : Ticks{0});
+  const Ticks input_at = std::max(
+      at(Bank::input, step.input_fill),
+      step.loads_sums && step.starts_output ? at(Bank::output, step.output_fill) : Ticks{0});
   const Ticks weight_at = at(Bank::weight, step.weight_fill);
   // Room counts the tiles that have left, in whatever order: it may have come with a later one.
-  const bool room_came_last = step.starts_output && now() > std::max({idle_since, input_at, weight_at, room_at});
+  const bool room_came_last =
+      step.starts_output && now() > std::max({idle_since, input_at, weight_at, room_at});
   const std::array<std::pair<Ticks, Wait>, 3> causes{
-      {{input_at, Wait::input}, {weight_at, Wait::weight}, {room_came_last ? now() : room_at, Wait::output}}};
-  const auto last = *std::max_element(causes.begin(), causes.end(),
-                                      [](const auto& a, const auto& b) { return a.first < b.first; });
-  const Ticks begin = std::max(idle_since, ticks_of(cycles_rounded_up(std::max(last.first, now()))));
+      {{input_at, Wait::input},
+       {weight_at, Wait::weight},
+       {room_came_last ? now() : room_at, Wait::output}}};
+  const auto last = *std::max_element(
+      causes.begin(), causes.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  const Ticks begin =
+      std::max(idle_since, ticks_of(cycles_rounded_up(std::max(last.first, now()))));
   if (begin > now()) sc_core::wait(time_of(begin - now()));
   if (begin > idle_since) {
-    context_.tell([&](Listener& listener) { listener.array_waits(last.second, idle_since, begin); });
+    context_.tell(
+        [&](Listener& listener) { listener.array_waits(last.second, idle_since, begin); });
   }
-  // The first fold's stationary operand is loaded into the array before its stream starts; where the
-  // weights came late this can not run under the stream before.
+  // The first fold's stationary operand is loaded into the array before its stream starts; where
+  // the weights came late this can not run under the stream before.
   if (!first && step.new_weight && preload > 0 && weight_at > 0) {
     const Ticks loaded = ticks_of(cycles_rounded_up(weight_at)) + ticks_of(preload);
     if (loaded > begin) {
       sc_core::wait(time_of(loaded - begin));
-      context_.tell([&](Listener& listener) { listener.array_waits(Wait::preload, begin, loaded); });
+      context_.tell(
+          [&](Listener& listener) { listener.array_waits(Wait::preload, begin, loaded); });
     }
   }
 }
@@ -93,15 +98,15 @@ void EngineModule::run_layer(const LayerPlan& plan) {
       sc_core::wait(time_of(ticks_of(cycles)));
     }
     idle_since = now();
-    context_.tell([&](Listener& listener) {
-      listener.array_runs(step.cost, lead, tail, begin, idle_since);
-    });
+    context_.tell(
+        [&](Listener& listener) { listener.array_runs(step.cost, lead, tail, begin, idle_since); });
     if (step.releases_input || last) ++run.banks[static_cast<int>(Bank::input)].released;
     if (step.releases_weight || last) ++run.banks[static_cast<int>(Bank::weight)].released;
     if (last) finished_at_ = idle_since;
     if (step.ends_output) {
       if (step.completes_output) {
-        post_.push({step.output_fill, step.cost.output_bits, step.cost.outputs, step.post_work, last});
+        post_.push(
+            {step.output_fill, step.cost.output_bits, step.cost.outputs, step.post_work, last});
       } else {
         run.push_store(step.output_fill, step.cost.output_bits, false);
       }

@@ -13,7 +13,8 @@ class EngineModule : public sc_core::sc_module {
  public:
   EngineModule(sc_core::sc_module_name name, Context& context, PostProcessor& post);
 
-  /// Plays the steps of `context.run`; the plan tells start-up, emptying and the last tile's credit.
+  /// Plays the steps of `context.run`; the plan tells start-up, emptying and the last tile's
+  /// credit.
   void start(const LayerPlan& plan);
 
   /// When the array had emptied after the layer's last step.

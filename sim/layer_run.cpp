@@ -19,11 +19,14 @@ Ticks ticks_rounded_up(double cycles) {
 
 Bank bank_of(Stream stream) {
   switch (stream) {
-    case Stream::input: return Bank::input;
-    case Stream::weight: return Bank::weight;
+    case Stream::input:
+      return Bank::input;
+    case Stream::weight:
+      return Bank::weight;
     case Stream::sums_in:
     case Stream::sums_out:
-    case Stream::output: return Bank::output;
+    case Stream::output:
+      return Bank::output;
   }
   return Bank::output;
 }
@@ -34,15 +37,18 @@ LayerRun::LayerRun(const LayerPlan& plan, const Accelerator& accelerator, bool f
   banks[static_cast<std::size_t>(Bank::weight)].slots = held.weight;
   banks[static_cast<std::size_t>(Bank::output)].slots = held.output;
   burst_ = accelerator.memory.dram.burst.count();
-  if (plan.engine) from_engine(plan, accelerator, first);
-  else from_vector(plan, accelerator);
+  if (plan.engine)
+    from_engine(plan, accelerator, first);
+  else
+    from_vector(plan, accelerator);
   stores_left = output_fills;
   stored.assign(static_cast<std::size_t>(output_fills), 0);
 }
 
 void LayerRun::place(Transfer& transfer, Home home) {
   // Tiles of a stream lie one behind the other; a burst that two of them share is moved once.
-  auto& position = position_bits_[static_cast<std::size_t>(home)][static_cast<std::size_t>(transfer.stream)];
+  auto& position =
+      position_bits_[static_cast<std::size_t>(home)][static_cast<std::size_t>(transfer.stream)];
   const std::int64_t burst = home == Home::dram ? burst_ : 1;
   transfer.begin_byte = round_up(ceil_div(position, 8), burst);
   position += transfer.bits;
@@ -50,7 +56,7 @@ void LayerRun::place(Transfer& transfer, Home home) {
 }
 
 void LayerRun::push_load(Stream stream, Home home, std::int64_t fill, std::int64_t step,
-                              std::int64_t bits, std::int64_t buffer_bits) {
+                         std::int64_t bits, std::int64_t buffer_bits) {
   Transfer transfer;
   transfer.stream = stream;
   transfer.fill = fill;
@@ -60,17 +66,19 @@ void LayerRun::push_load(Stream stream, Home home, std::int64_t fill, std::int64
   place(transfer, home);
   BankState& bank = banks[static_cast<std::size_t>(bank_of(stream))];
   ++bank.missing[static_cast<std::size_t>(fill)];
-  queues[static_cast<std::size_t>(home)][static_cast<std::size_t>(stream)].transfers.push_back(transfer);
+  queues[static_cast<std::size_t>(home)][static_cast<std::size_t>(stream)].transfers.push_back(
+      transfer);
 }
 
 void LayerRun::from_engine(const LayerPlan& plan, const Accelerator& accelerator, bool first) {
   const LayerModel& model = *plan.engine;
-  for (int s = 0; s < kStreams; ++s) stream_home_[static_cast<std::size_t>(s)] = model.home(static_cast<Stream>(s));
+  for (int s = 0; s < kStreams; ++s)
+    stream_home_[static_cast<std::size_t>(s)] = model.home(static_cast<Stream>(s));
   const bool load_weights = first || !model.weights_stay(plan.tile);
   steps.reserve(static_cast<std::size_t>(model.step_count(plan.tile)));
   std::array<std::int64_t, kBanks> fills{-1, -1, -1};
   std::map<std::array<std::int64_t, 3>, std::int64_t> spilled;  // output tile -> last occurrence
-  std::vector<std::int64_t> first_step;  // of each output tile
+  std::vector<std::int64_t> first_step;                         // of each output tile
   const double lanes = accelerator.post_processing.lanes;
   model.for_each_step(plan.tile, [&](const Step& step) {
     StepRecord record;
@@ -129,8 +137,8 @@ void LayerRun::from_engine(const LayerPlan& plan, const Accelerator& accelerator
   output_fills = fills[2] + 1;
   const std::int64_t slots = banks[static_cast<std::size_t>(Bank::output)].slots;
   for (std::int64_t j = 0; j < output_fills; ++j) {
-    output_deadline.push_back(j + slots < output_fills ? first_step[static_cast<std::size_t>(j + slots)]
-                                                       : kNever);
+    output_deadline.push_back(
+        j + slots < output_fills ? first_step[static_cast<std::size_t>(j + slots)] : kNever);
   }
   for (std::int64_t j = 0; j < output_fills; ++j) {
     const std::int64_t before = output_before[static_cast<std::size_t>(j)];
@@ -148,7 +156,8 @@ void LayerRun::from_vector(const LayerPlan& plan, const Accelerator& accelerator
   const auto part = [&](double total, std::int64_t chunk) {
     // Whole bits; the parts sum to the total.
     const auto upto = [&](std::int64_t count) {
-      return static_cast<std::int64_t>(std::ceil(total * static_cast<double>(count) / static_cast<double>(chunks)));
+      return static_cast<std::int64_t>(
+          std::ceil(total * static_cast<double>(count) / static_cast<double>(chunks)));
     };
     return upto(chunk + 1) - upto(chunk);
   };
@@ -197,8 +206,8 @@ void LayerRun::push_store(std::int64_t fill, std::int64_t bits, bool complete) {
   transfer.bits = bits;
   const Home home = this->home(transfer.stream);
   place(transfer, home);
-  queues[static_cast<std::size_t>(home)][static_cast<std::size_t>(transfer.stream)].transfers.push_back(
-      transfer);
+  queues[static_cast<std::size_t>(home)][static_cast<std::size_t>(transfer.stream)]
+      .transfers.push_back(transfer);
 }
 
 }  // namespace widthwise::sim

@@ -1,5 +1,5 @@
-// One run of a layer: its steps, the transfers they need and how far each has come. Plain data shared
-// by the modules; nothing here knows time or SystemC.
+// One run of a layer: its steps, the transfers they need and how far each has come. Plain data
+// shared by the modules; nothing here knows time or SystemC.
 #pragma once
 
 #include <array>
@@ -20,12 +20,12 @@ inline constexpr int kHomes = 2;
 /// A tile on its way between a memory and a buffer.
 struct Transfer {
   Stream stream = Stream::input;
-  std::int64_t fill = 0;         // number of the tile among those of its buffer
-  std::int64_t deadline = 0;     // step that needs it
+  std::int64_t fill = 0;                      // number of the tile among those of its buffer
+  std::int64_t deadline = 0;                  // step that needs it
   std::int64_t begin_byte = 0, end_byte = 0;  // in its tensor's stream, whole bursts
   std::int64_t bits = 0;
   std::int64_t buffer_bits = 0;
-  std::int64_t issued = 0;       // bytes asked for
+  std::int64_t issued = 0;  // bytes asked for
   std::int64_t arrived = 0;
   Ticks started = -1;
 };
@@ -33,10 +33,10 @@ struct Transfer {
 struct StepRecord {
   StepCost cost;
   std::int64_t input_fill = 0, weight_fill = 0, output_fill = 0;
-  bool new_weight = false;       // the first step with this weight tile
+  bool new_weight = false;  // the first step with this weight tile
   bool releases_input = false, releases_weight = false;
   bool loads_sums = false, starts_output = false, ends_output = false, completes_output = false;
-  Ticks post_work = 0;           // time of post-processing, if the output tile is complete
+  Ticks post_work = 0;  // time of post-processing, if the output tile is complete
 };
 
 /// Loads wait in order per stream, stores in order per home.
@@ -54,9 +54,9 @@ class LayerRun {
   std::array<std::array<Queue, kStreams>, kHomes> queues;
 
   struct BankState {
-    std::int64_t slots = 2;                // tiles held at once
-    std::int64_t released = 0;             // tiles that have left the buffer
-    std::vector<std::int8_t> missing;      // per tile: transfers still to arrive
+    std::int64_t slots = 2;            // tiles held at once
+    std::int64_t released = 0;         // tiles that have left the buffer
+    std::vector<std::int8_t> missing;  // per tile: transfers still to arrive
     std::vector<Ticks> ready_at;
   };
   std::array<BankState, kBanks> banks;
@@ -84,7 +84,7 @@ class LayerRun {
 
  private:
   void push_load(Stream stream, Home home, std::int64_t fill, std::int64_t step, std::int64_t bits,
-                      std::int64_t buffer_bits);
+                 std::int64_t buffer_bits);
   void place(Transfer& transfer, Home home);
   void from_engine(const LayerPlan& plan, const Accelerator& accelerator, bool first);
   void from_vector(const LayerPlan& plan, const Accelerator& accelerator);

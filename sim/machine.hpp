@@ -1,12 +1,12 @@
 // The whole machine in SystemC: reading its constructor is reading the architecture.
 #pragma once
 
-#include <systemc>
-#include <tlm>
-
 #include <functional>
 #include <memory>
 #include <vector>
+
+#include <systemc>
+#include <tlm>
 
 #include "sim/context.hpp"
 #include "sim/dma.hpp"

@@ -1,9 +1,10 @@
 // A memory behind a TLM-2.0 target socket: a channel of fixed bandwidth that serves requests in the
 // order in which they arrive, and a latency before the first beat of a read. Writes are posted.
 //
-// The timing annotation of b_transport says when the request is done; nothing blocks, so an initiator
-// may keep several requests in flight. Ignored: rows, banks, refresh and the turn-around between
-// reads and writes (errs low); a model that knows them can be bound to the same initiator socket.
+// The timing annotation of b_transport says when the request is done; nothing blocks, so an
+// initiator may keep several requests in flight. Ignored: rows, banks, refresh and the turn-around
+// between reads and writes (errs low); a model that knows them can be bound to the same initiator
+// socket.
 #pragma once
 
 #include <systemc>

@@ -3,9 +3,9 @@
 // depth shows once, after the last tile of a layer.
 #pragma once
 
-#include <systemc>
-
 #include <deque>
+
+#include <systemc>
 
 #include "sim/context.hpp"
 
@@ -16,11 +16,11 @@ class PostProcessor : public sc_core::sc_module {
   PostProcessor(sc_core::sc_module_name name, Context& context);
 
   struct Job {
-    std::int64_t fill = 0;      // output tile
-    std::int64_t bits = 0;      // that leave
+    std::int64_t fill = 0;  // output tile
+    std::int64_t bits = 0;  // that leave
     std::int64_t outputs = 0;
     Ticks work = 0;
-    bool last = false;          // of the layer
+    bool last = false;  // of the layer
   };
   void push(const Job& job);
 

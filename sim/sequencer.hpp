@@ -1,12 +1,12 @@
 // Runs the layers of a plan one after the other: the next starts, on a whole cycle, when the last
-// output of the one before has left the chip (errs high against machines that fetch the next layer's
-// weights early).
+// output of the one before has left the chip (errs high against machines that fetch the next
+// layer's weights early).
 #pragma once
-
-#include <systemc>
 
 #include <functional>
 #include <memory>
+
+#include <systemc>
 
 #include "sim/context.hpp"
 #include "sim/engine_module.hpp"
@@ -15,7 +15,8 @@ namespace widthwise::sim {
 
 class Sequencer : public sc_core::sc_module {
  public:
-  using Progress = std::function<void(std::size_t done, std::size_t total, const std::string& layer)>;
+  using Progress =
+      std::function<void(std::size_t done, std::size_t total, const std::string& layer)>;
 
   Sequencer(sc_core::sc_module_name name, Context& context, EngineModule& engine,
             const NetworkPlan& plan, Progress progress);

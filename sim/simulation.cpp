@@ -36,8 +36,8 @@ Dma::Config dram_dma(const Accelerator& accelerator) {
 Dma::Config scratchpad_dma(const Accelerator& accelerator) {
   Dma::Config config = dram_dma(accelerator);
   config.home = Home::scratchpad;
-  config.window_bytes =
-      window_bytes(accelerator.memory.scratchpad->bandwidth, accelerator.memory.scratchpad->latency);
+  config.window_bytes = window_bytes(accelerator.memory.scratchpad->bandwidth,
+                                     accelerator.memory.scratchpad->latency);
   return config;
 }
 

@@ -19,7 +19,8 @@ Waveforms::Waveforms(const std::string& path) {
   sc_core::sc_trace(file_, post_runs_, "post_runs");
   static constexpr std::array<const char*, kStreams> kNames{
       "dma_input", "dma_weight", "dma_sums_in", "dma_sums_out", "dma_output"};
-  for (std::size_t i = 0; i < in_flight_.size(); ++i) sc_core::sc_trace(file_, in_flight_[i], kNames[i]);
+  for (std::size_t i = 0; i < in_flight_.size(); ++i)
+    sc_core::sc_trace(file_, in_flight_[i], kNames[i]);
 }
 
 Waveforms::~Waveforms() { sc_core::sc_close_vcd_trace_file(file_); }
@@ -28,9 +29,14 @@ void Waveforms::layer_begins(std::size_t index, const LayerPlan&, std::int64_t, 
   layer_ = static_cast<unsigned>(index);
 }
 void Waveforms::array_starts(Ticks) { array_runs_ = true; }
-void Waveforms::array_runs(const StepCost&, std::int64_t, std::int64_t, Ticks, Ticks) { array_runs_ = false; }
-void Waveforms::transfer_starts(Stream stream, Home, Ticks) { ++in_flight_[static_cast<std::size_t>(stream)]; }
-void Waveforms::transfer(Stream stream, Home, std::int64_t, std::int64_t, std::int64_t, Ticks, Ticks) {
+void Waveforms::array_runs(const StepCost&, std::int64_t, std::int64_t, Ticks, Ticks) {
+  array_runs_ = false;
+}
+void Waveforms::transfer_starts(Stream stream, Home, Ticks) {
+  ++in_flight_[static_cast<std::size_t>(stream)];
+}
+void Waveforms::transfer(Stream stream, Home, std::int64_t, std::int64_t, std::int64_t, Ticks,
+                         Ticks) {
   --in_flight_[static_cast<std::size_t>(stream)];
 }
 void Waveforms::post_starts(Ticks) { post_runs_ = true; }

@@ -2,10 +2,10 @@
 // accelerator's clock is one nanosecond of the file.
 #pragma once
 
-#include <systemc>
-
 #include <array>
 #include <string>
+
+#include <systemc>
 
 #include "sim/listener.hpp"
 
@@ -17,7 +17,8 @@ class Waveforms : public Listener {
   explicit Waveforms(const std::string& path);
   ~Waveforms() override;
 
-  void layer_begins(std::size_t index, const LayerPlan& plan, std::int64_t weight, Ticks at) override;
+  void layer_begins(std::size_t index, const LayerPlan& plan, std::int64_t weight,
+                    Ticks at) override;
   void array_starts(Ticks at) override;
   void array_runs(const StepCost& cost, std::int64_t start_up, std::int64_t emptying, Ticks from,
                   Ticks to) override;

@@ -23,9 +23,18 @@ class Quantity {
 
   constexpr auto operator<=>(const Quantity&) const = default;
 
-  constexpr Quantity& operator+=(Quantity other) { count_ += other.count_; return *this; }
-  constexpr Quantity& operator-=(Quantity other) { count_ -= other.count_; return *this; }
-  constexpr Quantity& operator*=(Rep factor) { count_ *= factor; return *this; }
+  constexpr Quantity& operator+=(Quantity other) {
+    count_ += other.count_;
+    return *this;
+  }
+  constexpr Quantity& operator-=(Quantity other) {
+    count_ -= other.count_;
+    return *this;
+  }
+  constexpr Quantity& operator*=(Rep factor) {
+    count_ *= factor;
+    return *this;
+  }
 
   friend constexpr Quantity operator+(Quantity a, Quantity b) { return a += b; }
   friend constexpr Quantity operator-(Quantity a, Quantity b) { return a -= b; }
@@ -39,7 +48,7 @@ class Quantity {
   Rep count_{};
 };
 
-using Cycles = Quantity<struct CyclesUnit, std::int64_t>;      // of the accelerator's clock
+using Cycles = Quantity<struct CyclesUnit, std::int64_t>;  // of the accelerator's clock
 using Bits = Quantity<struct BitsUnit, std::int64_t>;
 using Bytes = Quantity<struct BytesUnit, std::int64_t>;
 using Picojoules = Quantity<struct PicojoulesUnit, double>;
@@ -58,7 +67,9 @@ inline constexpr BitWidth kMaxOperandWidth = 16;
 constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 /// The least multiple of `step` that is not below `a`, for a >= 0, step > 0.
-constexpr std::int64_t round_up(std::int64_t a, std::int64_t step) { return ceil_div(a, step) * step; }
+constexpr std::int64_t round_up(std::int64_t a, std::int64_t step) {
+  return ceil_div(a, step) * step;
+}
 
 /// Bytes that hold the bits, rounded up.
 constexpr Bytes bytes_rounded_up(Bits bits) { return Bytes(ceil_div(bits.count(), 8)); }

@@ -49,20 +49,23 @@ void account_engine(LayerCost& cost, const LayerPlan& plan, const ClosedForm& fo
   cycles.post = Cycles(take(form.post_exposed));
   cycles.stall_output += Cycles(take(form.lead_out));
   const std::int64_t lead = take(form.lead_in);
-  const auto lead_parts =
-      apportion<2>(lead, {form.lead_input_share, 1.0 - form.lead_input_share});
+  const auto lead_parts = apportion<2>(lead, {form.lead_input_share, 1.0 - form.lead_input_share});
   cycles.stall_input += Cycles(lead_parts[0]);
   cycles.stall_weight += Cycles(lead_parts[1]);
   // What the memory, a port or post-processing takes longer than the array.
   const auto& bits = form.stream_bits;
   const double resource = std::max({form.dram_time, form.scratchpad_time, form.input_port_time,
                                     form.weight_port_time, form.post_time});
-  std::array<double, 3> shares{bits[static_cast<int>(Stream::input)] + bits[static_cast<int>(Stream::sums_in)],
-                               bits[static_cast<int>(Stream::weight)],
-                               bits[static_cast<int>(Stream::output)] + bits[static_cast<int>(Stream::sums_out)]};
-  if (resource == form.post_time && form.post_time > 0) shares = {0, 0, 1};
-  else if (resource == form.input_port_time && form.input_port_time > 0) shares = {1, 0, 0};
-  else if (resource == form.weight_port_time && form.weight_port_time > 0) shares = {0, 1, 0};
+  std::array<double, 3> shares{
+      bits[static_cast<int>(Stream::input)] + bits[static_cast<int>(Stream::sums_in)],
+      bits[static_cast<int>(Stream::weight)],
+      bits[static_cast<int>(Stream::output)] + bits[static_cast<int>(Stream::sums_out)]};
+  if (resource == form.post_time && form.post_time > 0)
+    shares = {0, 0, 1};
+  else if (resource == form.input_port_time && form.input_port_time > 0)
+    shares = {1, 0, 0};
+  else if (resource == form.weight_port_time && form.weight_port_time > 0)
+    shares = {0, 1, 0};
   const auto parts = apportion<3>(rest, shares);
   cycles.stall_input += Cycles(parts[0]);
   cycles.stall_weight += Cycles(parts[1]);

@@ -40,20 +40,20 @@ struct LayerCost {
   std::string name;
   LayerKind kind = LayerKind::convolution;
   std::int64_t macs = 0;
-  LayerWidths widths;             // asked for
-  LayerWidths computed;           // that the engine computes with, after rounding up
-  BitWidth stored_input = 0;      // widths that the tensors are stored at
+  LayerWidths widths;         // asked for
+  LayerWidths computed;       // that the engine computes with, after rounding up
+  BitWidth stored_input = 0;  // widths that the tensors are stored at
   BitWidth stored_output = 0;
   Cycles latency;
   CycleBreakdown cycles;
-  double utilization = 0;         // macs / (what the array could do at these widths in `latency`)
-  std::optional<Tile> tile;       // layers on the engine
-  std::int64_t tiles = 0;         // steps of the tile loops
+  double utilization = 0;    // macs / (what the array could do at these widths in `latency`)
+  std::optional<Tile> tile;  // layers on the engine
+  std::int64_t tiles = 0;    // steps of the tile loops
   Activity activity;
   EnergyBreakdown energy;
   double bitops = 0;
   std::int64_t parameter_bits = 0;
-  std::string bottleneck;         // "compute", "DRAM", "fill", "post", "weight port", ...
+  std::string bottleneck;  // "compute", "DRAM", "fill", "post", "weight port", ...
   std::vector<std::string> fused;
 };
 
@@ -65,7 +65,7 @@ struct CostReport {
   Hertz clock{0};
   std::vector<std::pair<std::string, std::string>> resolved_accelerator;
   AreaEstimate area;
-  std::vector<LayerCost> layers;  // in execution order
+  std::vector<LayerCost> layers;     // in execution order
   std::vector<std::string> ignored;  // operators that the user asked to ignore
   std::vector<std::string> leaves_out;
 

@@ -72,6 +72,9 @@ LayerModel::LayerModel(const LayerSetting& setting, const WidthMode& mode,
     bias_bits_ = 32.0 * static_cast<double>(setting.layer->biases) /
                  static_cast<double>(shape_.groups * shape_.n());
   }
+  if (memory.read_initial_sums) {
+    initial_bits_ = memory.output_bits.value_or(accelerator.engine.accumulator_bits);
+  }
   if (accelerator.ideal_memory) {
     input_capacity_ = weight_capacity_ = output_capacity_ = kUnlimited;
     return;
@@ -81,24 +84,29 @@ LayerModel::LayerModel(const LayerSetting& setting, const WidthMode& mode,
   output_capacity_ = tile_capacity(memory.output_buffer);
   dram_cycles_per_bit_ = 1.0 / memory.dram.bandwidth;
   if (memory.scratchpad) scratchpad_cycles_per_bit_ = 1.0 / memory.scratchpad->bandwidth;
-  if (memory.input_buffer.write_port) input_port_cycles_per_bit_ = 1.0 / *memory.input_buffer.write_port;
+  if (memory.input_buffer.write_port)
+    input_port_cycles_per_bit_ = 1.0 / *memory.input_buffer.write_port;
   if (memory.weight_buffer.write_port) {
     weight_port_cycles_per_bit_ = 1.0 / *memory.weight_buffer.write_port;
   }
   post_cycles_per_output_ = 1.0 / accelerator.post_processing.lanes;
   post_latency_ = static_cast<double>(accelerator.post_processing.latency.count());
   dram_latency_ = static_cast<double>(memory.dram.latency.count());
-  if (memory.scratchpad) scratchpad_latency_ = static_cast<double>(memory.scratchpad->latency.count());
+  if (memory.scratchpad)
+    scratchpad_latency_ = static_cast<double>(memory.scratchpad->latency.count());
 }
 
 Home LayerModel::home(Stream stream) const {
   switch (stream) {
-    case Stream::input: return setting_.input_home;
+    case Stream::input:
+      return setting_.input_home;
     case Stream::weight:
       return shape_.second_operand_is_activation ? setting_.second_home : Home::dram;
     case Stream::sums_in:
-    case Stream::sums_out: return Home::dram;
-    case Stream::output: return setting_.output_home;
+    case Stream::sums_out:
+      return Home::dram;
+    case Stream::output:
+      return setting_.output_home;
   }
   return Home::dram;
 }
@@ -122,24 +130,26 @@ LayerModel::Axes LayerModel::axes(const Tile& tile) const {
           .k = {shape_.in_channels, tile.in_channels}};
 }
 
-std::int64_t LayerModel::fetched(std::int64_t first_output, std::int64_t outputs, std::int64_t stride,
-                                 std::int64_t kernel, std::int64_t dilation, std::int64_t pad,
-                                 std::int64_t extent) const {
+std::int64_t LayerModel::fetched(std::int64_t first_output, std::int64_t outputs,
+                                 std::int64_t stride, std::int64_t kernel, std::int64_t dilation,
+                                 std::int64_t pad, std::int64_t extent) const {
   const std::int64_t span = (outputs - 1) * stride + (kernel - 1) * dilation + 1;
   if (accelerator_->memory.fetch_padding) return span;
   const std::int64_t begin = first_output * stride - pad;
   // Where the stride exceeds the kernel the skipped elements are counted as fetched with the row.
-  return std::max<std::int64_t>(0, std::min(begin + span, extent) - std::max<std::int64_t>(begin, 0));
+  return std::max<std::int64_t>(0,
+                                std::min(begin + span, extent) - std::max<std::int64_t>(begin, 0));
 }
 
-/// Input rows (or columns) of all tiles along one output axis. Only tiles at the two borders can lose
-/// padding; all between fetch the whole span.
+/// Input rows (or columns) of all tiles along one output axis. Only tiles at the two borders can
+/// lose padding; all between fetch the whole span.
 LayerModel::Fetch LayerModel::fetch(std::int64_t tile, std::int64_t outputs, std::int64_t stride,
                                     std::int64_t kernel, std::int64_t dilation, std::int64_t pad,
                                     std::int64_t extent) const {
   Fetch fetch{.tile = tile, .count = ceil_div(outputs, tile)};
   const auto of_tile = [&](std::int64_t i) {
-    return fetched(i * tile, std::min(tile, outputs - i * tile), stride, kernel, dilation, pad, extent);
+    return fetched(i * tile, std::min(tile, outputs - i * tile), stride, kernel, dilation, pad,
+                   extent);
   };
   const std::int64_t span = (tile - 1) * stride + (kernel - 1) * dilation + 1;
   const std::int64_t last = fetch.count - 1;
@@ -161,13 +171,13 @@ LayerModel::Fetch LayerModel::fetch(std::int64_t tile, std::int64_t outputs, std
 }
 
 LayerModel::Fetch LayerModel::fetch_rows(std::int64_t tile) const {
-  return fetch(tile, shape_.out_h, shape_.stride_h, shape_.kernel_h, shape_.dilation_h, shape_.pad_top,
-               shape_.in_h);
+  return fetch(tile, shape_.out_h, shape_.stride_h, shape_.kernel_h, shape_.dilation_h,
+               shape_.pad_top, shape_.in_h);
 }
 
 LayerModel::Fetch LayerModel::fetch_columns(std::int64_t tile) const {
-  return fetch(tile, shape_.out_w, shape_.stride_w, shape_.kernel_w, shape_.dilation_w, shape_.pad_left,
-               shape_.in_w);
+  return fetch(tile, shape_.out_w, shape_.stride_w, shape_.kernel_w, shape_.dilation_w,
+               shape_.pad_left, shape_.in_w);
 }
 
 LayerModel::MTiling LayerModel::m_tiling(std::int64_t batch, const Fetch& rows,
@@ -193,8 +203,7 @@ LayerModel::MTiling LayerModel::m_tiling(std::int64_t batch, const Fetch& rows,
   const auto parts = [](const TileAxis& axis) {
     const std::int64_t last = axis.last();
     const bool even = last == axis.tile;
-    return std::array<Part, 2>{
-        {{axis.tile, axis.count() - (even ? 0 : 1)}, {last, even ? 0 : 1}}};
+    return std::array<Part, 2>{{{axis.tile, axis.count() - (even ? 0 : 1)}, {last, even ? 0 : 1}}};
   };
   for (const Part& pb : parts(b)) {
     if (pb.times == 0) continue;
@@ -202,7 +211,8 @@ LayerModel::MTiling LayerModel::m_tiling(std::int64_t batch, const Fetch& rows,
       if (ph.times == 0) continue;
       for (const Part& pw : parts(w)) {
         if (pw.times == 0) continue;
-        tiling.sums.add(timing_.m_sums(pb.size * ph.size * pw.size), pb.times * ph.times * pw.times);
+        tiling.sums.add(timing_.m_sums(pb.size * ph.size * pw.size),
+                        pb.times * ph.times * pw.times);
       }
     }
   }
@@ -241,8 +251,9 @@ LayerModel::KTiling LayerModel::k_tiling(std::int64_t tile) const {
   tiling.sums.add(timing_.k_sums(axis.tile), axis.count() - 1);
   tiling.sums.add(timing_.k_sums(axis.last()), 1);
   if (accelerator_->memory.input_layout == InputLayout::im2col) {
-    tiling.row_words = static_cast<double>(tiling.tiles - 1) * row_words(tiling.tile, shape_.groups) +
-                       row_words(tiling.last, shape_.groups);
+    tiling.row_words =
+        static_cast<double>(tiling.tiles - 1) * row_words(tiling.tile, shape_.groups) +
+        row_words(tiling.last, shape_.groups);
     tiling.position_bits = input_buffer_bits(0, 1, tiling.tile, pack_);
   } else {
     tiling.element_bits = input_buffer_bits(1, 0, tiling.tile, pack_);
@@ -269,19 +280,20 @@ double LayerModel::input_buffer_bits(double elements, double positions, std::int
   return elements * static_cast<double>(channels * groups * setting_.stored_input);
 }
 
-double LayerModel::weight_buffer_bits(std::int64_t n, std::int64_t channels, std::int64_t groups) const {
+double LayerModel::weight_buffer_bits(std::int64_t n, std::int64_t channels,
+                                      std::int64_t groups) const {
   if (accelerator_->memory.input_layout == InputLayout::im2col) {
     // One padded row of K for every output channel of the group that it belongs to.
     const std::int64_t packs = ceil_div(groups, pack_);
-    return static_cast<double>(n * groups) * row_words(channels, groups) / static_cast<double>(packs) *
-           setting_.stored_weight;
+    return static_cast<double>(n * groups) * row_words(channels, groups) /
+           static_cast<double>(packs) * setting_.stored_weight;
   }
   return static_cast<double>(n * channels * kernel_ * groups * setting_.stored_weight);
 }
 
 bool LayerModel::input_fits(const MTiling& m, std::int64_t channels, std::int64_t groups) const {
-  return input_buffer_bits(m.greatest_elements, static_cast<double>(m.greatest_m), channels, groups) <=
-         input_capacity_;
+  return input_buffer_bits(m.greatest_elements, static_cast<double>(m.greatest_m), channels,
+                           groups) <= input_capacity_;
 }
 
 bool LayerModel::weight_fits(std::int64_t n, std::int64_t channels, std::int64_t groups) const {
@@ -310,9 +322,9 @@ BufferSlots LayerModel::slots(const MTiling& m, const NTiling& n, const KTiling&
                          input_buffer_bits(m.greatest_elements, static_cast<double>(m.greatest_m),
                                            k.tile, tile_groups)),
           .weight = count(memory.weight_buffer, weight_buffer_bits(n.tile, k.tile, tile_groups)),
-          .output = count(memory.output_buffer,
-                          static_cast<double>(m.greatest_m * n.tile * tile_groups) *
-                              accelerator_->engine.accumulator_bits)};
+          .output =
+              count(memory.output_buffer, static_cast<double>(m.greatest_m * n.tile * tile_groups) *
+                                              accelerator_->engine.accumulator_bits)};
 }
 
 BufferSlots LayerModel::slots(const Tile& tile) const {
@@ -329,27 +341,26 @@ bool LayerModel::weights_stay(const Tile& tile) const {
 double LayerModel::pack_cycles(const MTiling& m, const NTiling& n, const KTiling& k) const {
   const std::int64_t full = shape_.groups / pack_;
   const std::int64_t rest = shape_.groups % pack_;
-  auto cycles = static_cast<double>(full) *
-                static_cast<double>(timing_.total_cycles(m.sums, n.sums, k.sums));
+  auto cycles =
+      static_cast<double>(full) * static_cast<double>(timing_.total_cycles(m.sums, n.sums, k.sums));
   if (rest > 0) {
-    cycles += static_cast<double>(
-        timing_.total_cycles(m.sums, timing_.n_sums(shape_.out_channels * rest),
-                             timing_.k_sums(shape_.in_channels * rest)));
+    cycles +=
+        static_cast<double>(timing_.total_cycles(m.sums, timing_.n_sums(shape_.out_channels * rest),
+                                                 timing_.k_sums(shape_.in_channels * rest)));
   }
   return cycles;
 }
 
-LayerModel::LoopTraffic LayerModel::loop_traffic(const MTiling& m, const NTiling& n, const KTiling& k,
-                                                 LoopOrder order) const {
+LayerModel::LoopTraffic LayerModel::loop_traffic(const MTiling& m, const NTiling& n,
+                                                 const KTiling& k, LoopOrder order) const {
   const LoopPositions at = loop_positions(order);
   const bool many_m = m.tiles > 1;
   const bool many_n = n.tiles > 1;
   const bool many_k = k.tiles > 1;
-  // A tile is fetched again for each turn of a loop that it does not depend on, if a loop inside that
-  // one, on which it does depend, turns.
+  // A tile is fetched again for each turn of a loop that it does not depend on, if a loop inside
+  // that one, on which it does depend, turns.
   const bool input_again = (many_m && at.m > at.n) || (many_k && at.k > at.n);
   const bool weight_again = (many_n && at.n > at.m) || (many_k && at.k > at.m);
-  const Memory& memory = accelerator_->memory;
   const BitWidth sum_bits = accelerator_->engine.accumulator_bits;
   const auto groups = static_cast<double>(shape_.groups);
   const auto channels = static_cast<double>(shape_.in_channels);
@@ -359,14 +370,13 @@ LayerModel::LoopTraffic LayerModel::loop_traffic(const MTiling& m, const NTiling
   traffic.spills = many_k && ((many_m && at.m > at.k) || (many_n && at.n > at.k));
   traffic.input_times = input_again ? static_cast<double>(n.tiles) : 1.0;
   traffic.weight_times = weight_again ? static_cast<double>(m.tiles) : 1.0;
-  traffic.input = m.input_elements * channels * groups * setting_.stored_input * traffic.input_times;
-  traffic.weight =
-      out_channels *
-      (channels * static_cast<double>(kernel_ * setting_.stored_weight) + bias_bits_) * groups *
-      traffic.weight_times;
+  traffic.input =
+      m.input_elements * channels * groups * setting_.stored_input * traffic.input_times;
+  traffic.weight = out_channels *
+                   (channels * static_cast<double>(kernel_ * setting_.stored_weight) + bias_bits_) *
+                   groups * traffic.weight_times;
   traffic.spilled = traffic.spills ? static_cast<double>(k.tiles - 1) * outputs * sum_bits : 0.0;
-  traffic.initial =
-      memory.read_initial_sums ? outputs * memory.output_bits.value_or(sum_bits) : 0.0;
+  traffic.initial = outputs * initial_bits_;
   traffic.output = outputs * output_bits_;
   return traffic;
 }
@@ -374,37 +384,38 @@ LayerModel::LoopTraffic LayerModel::loop_traffic(const MTiling& m, const NTiling
 /// Bits written into the input buffer in one repeat.
 double LayerModel::filled_input_bits(const LoopTraffic& traffic, const KTiling& k) const {
   if (accelerator_->memory.input_layout == InputLayout::raw) return traffic.input;
-  return static_cast<double>(shape_.m()) * k.row_words * setting_.stored_input * traffic.input_times;
+  return static_cast<double>(shape_.m()) * k.row_words * setting_.stored_input *
+         traffic.input_times;
 }
 
 /// Bits written into the weight buffer in one repeat; biases go elsewhere.
 double LayerModel::filled_weight_bits(const LoopTraffic& traffic, const KTiling& k) const {
   const double rows = static_cast<double>(shape_.n() * shape_.groups) * traffic.weight_times;
-  if (accelerator_->memory.input_layout == InputLayout::raw) return traffic.weight - rows * bias_bits_;
+  if (accelerator_->memory.input_layout == InputLayout::raw)
+    return traffic.weight - rows * bias_bits_;
   const auto packs = static_cast<double>(ceil_div(shape_.groups, pack_));
   return rows * k.row_words / packs * setting_.stored_weight;
 }
 
 /// The parts of the time before the array's first stream and after its last that nothing hides.
-LayerModel::Ends LayerModel::ends(const LoopTraffic& traffic, const MTiling& m, const NTiling& n,
-                                  const KTiling& k, std::int64_t tile_groups) const {
+LayerModel::Ends LayerModel::ends(const MTiling& m, const NTiling& n, const KTiling& k,
+                                  std::int64_t tile_groups) const {
   const Memory& memory = accelerator_->memory;
   const double per_bit[2] = {dram_cycles_per_bit_, scratchpad_cycles_per_bit_};
   const auto of = [](Home home) { return home == Home::dram ? 0 : 1; };
   const int input = of(home(Stream::input));
   const int weight = of(home(Stream::weight));
   const auto groups = static_cast<double>(tile_groups);
-  const double outputs =
-      static_cast<double>(shape_.m()) * static_cast<double>(shape_.n() * shape_.groups);
   Ends ends;
   ends.input_bits = m.first_elements * static_cast<double>(k.tile) * groups * setting_.stored_input;
   ends.weight_bits = static_cast<double>(n.tile) * groups *
                      (static_cast<double>(k.tile * kernel_ * setting_.stored_weight) + bias_bits_);
-  ends.sums_bits = static_cast<double>(m.first_m * n.tile) * groups * (traffic.initial / outputs);
+  ends.sums_bits = static_cast<double>(m.first_m * n.tile) * groups * initial_bits_;
   double port = 0;
   if (input_port_cycles_per_bit_ > 0) {
-    port = input_buffer_bits(m.first_elements, static_cast<double>(m.first_m), k.tile, tile_groups) *
-           input_port_cycles_per_bit_;
+    port =
+        input_buffer_bits(m.first_elements, static_cast<double>(m.first_m), k.tile, tile_groups) *
+        input_port_cycles_per_bit_;
   }
   double weight_port = 0;
   if (weight_port_cycles_per_bit_ > 0) {
@@ -434,10 +445,19 @@ LayerModel::Ends LayerModel::ends(const LoopTraffic& traffic, const MTiling& m, 
   return ends;
 }
 
-/// A bound that takes a fraction of closed()'s time and is never above it: the array at work from the
-/// first operands on, or a memory that moves everything.
-double LayerModel::quick_bound(const LoopTraffic& traffic, const MTiling& m, const NTiling& n,
-                               const KTiling& k, std::int64_t tile_groups, double engine_cycles) const {
+/// Two bounds that take a fraction of closed()'s time and are never above it. The array at work
+/// from the first operands on, whatever the loop order.
+double LayerModel::array_bound(const MTiling& m, const NTiling& n, const KTiling& k,
+                               std::int64_t tile_groups, double engine_cycles) const {
+  const Ends ends = this->ends(m, n, k, tile_groups);
+  const double lead_in = shape_.repeat > 1 ? ends.lead_in_without_weights : ends.lead_in;
+  return static_cast<double>(shape_.repeat) *
+         (lead_in + engine_cycles + ends.post_last + ends.last_store +
+          static_cast<double>(timing_.start_cycles() + timing_.finish_cycles()));
+}
+
+/// A memory or a port that moves everything.
+double LayerModel::traffic_bound(const LoopTraffic& traffic, const KTiling& k) const {
   const auto of = [](Home home) { return home == Home::dram ? 0 : 1; };
   const bool weights_may_stay = shape_.repeat > 1;
   double moved[2] = {0, 0};
@@ -445,11 +465,7 @@ double LayerModel::quick_bound(const LoopTraffic& traffic, const MTiling& m, con
   if (!weights_may_stay) moved[of(home(Stream::weight))] += traffic.weight;
   moved[0] += 2 * traffic.spilled + traffic.initial;
   moved[of(home(Stream::output))] += traffic.output;
-  const Ends ends = this->ends(traffic, m, n, k, tile_groups);
-  const double array = (weights_may_stay ? ends.lead_in_without_weights : ends.lead_in) +
-                       engine_cycles + ends.post_last + ends.last_store +
-                       static_cast<double>(timing_.start_cycles() + timing_.finish_cycles());
-  double bound = std::max({array, moved[0] * dram_cycles_per_bit_, moved[1] * scratchpad_cycles_per_bit_});
+  double bound = std::max(moved[0] * dram_cycles_per_bit_, moved[1] * scratchpad_cycles_per_bit_);
   if (input_port_cycles_per_bit_ > 0) {
     bound = std::max(bound, filled_input_bits(traffic, k) * input_port_cycles_per_bit_);
   }
@@ -460,7 +476,8 @@ double LayerModel::quick_bound(const LoopTraffic& traffic, const MTiling& m, con
 }
 
 ClosedForm LayerModel::closed(const MTiling& m, const NTiling& n, const KTiling& k,
-                              std::int64_t tile_groups, LoopOrder order, double engine_cycles) const {
+                              std::int64_t tile_groups, LoopOrder order,
+                              double engine_cycles) const {
   const LoopPositions at = loop_positions(order);
   const Memory& memory = accelerator_->memory;
   const LoopTraffic traffic = loop_traffic(m, n, k, order);
@@ -470,7 +487,7 @@ ClosedForm LayerModel::closed(const MTiling& m, const NTiling& n, const KTiling&
   const auto first_groups = static_cast<double>(tile_groups);
   const double outputs = static_cast<double>(shape_.m()) * static_cast<double>(shape_.n()) * groups;
   const auto sum_bits = static_cast<double>(accelerator_->engine.accumulator_bits);
-  const double initial_bits = traffic.initial / outputs;
+  const double initial_bits = initial_bits_;
   const auto repeats = static_cast<double>(shape_.repeat);
 
   ClosedForm form;
@@ -494,7 +511,7 @@ ClosedForm LayerModel::closed(const MTiling& m, const NTiling& n, const KTiling&
   // Times on each resource.
   const double latency_dram = dram_latency_;
   const double latency_pad = scratchpad_latency_;
-  double loads[2] = {0, 0};   // cycles of each home, one repeat
+  double loads[2] = {0, 0};  // cycles of each home, one repeat
   double stores[2] = {0, 0};
   const auto cost_of = [&](Home home) {
     return home == Home::dram ? dram_cycles_per_bit_ : scratchpad_cycles_per_bit_;
@@ -511,7 +528,7 @@ ClosedForm LayerModel::closed(const MTiling& m, const NTiling& n, const KTiling&
   stores[0] += spilled * dram_cycles_per_bit_;
   stores[index_of(output_home)] += traffic.output * cost_of(output_home);
 
-  const Ends ends = this->ends(traffic, m, n, k, tile_groups);
+  const Ends ends = this->ends(m, n, k, tile_groups);
   const double lead_first = ends.lead_in;
   const double lead_rest = weights_stay ? ends.lead_in_without_weights : ends.lead_in;
   const double last_store = ends.last_store;
@@ -526,7 +543,8 @@ ClosedForm LayerModel::closed(const MTiling& m, const NTiling& n, const KTiling&
   // Cycles until the first output tile is complete, and of the last step: tiles in every pack.
   double until_complete = engine_cycles;
   double last_step = engine_cycles;
-  const bool one_step = m.tiles == 1 && n.tiles == 1 && k.tiles == 1 && tile_groups >= shape_.groups;
+  const bool one_step =
+      m.tiles == 1 && n.tiles == 1 && k.tiles == 1 && tile_groups >= shape_.groups;
   if (!one_step) {
     const auto last_packs_groups = static_cast<std::int64_t>(last_groups);
     const MSums ms = timing_.m_sums(m.last_m);
@@ -534,13 +552,15 @@ ClosedForm LayerModel::closed(const MTiling& m, const NTiling& n, const KTiling&
     const std::int64_t rest = last_packs_groups % pack_;
     std::int64_t cycles = 0;
     if (full > 0) {
-      cycles += full * timing_.total_cycles(ms, timing_.n_sums(n.last * pack_), timing_.k_sums(k.last * pack_));
+      cycles += full * timing_.total_cycles(ms, timing_.n_sums(n.last * pack_),
+                                            timing_.k_sums(k.last * pack_));
     }
     if (rest > 0) {
-      cycles += timing_.total_cycles(ms, timing_.n_sums(n.last * rest), timing_.k_sums(k.last * rest));
+      cycles +=
+          timing_.total_cycles(ms, timing_.n_sums(n.last * rest), timing_.k_sums(k.last * rest));
     }
-    // Until the first output tile is complete all its K has passed, and with it the loops inside that
-    // over K.
+    // Until the first output tile is complete all its K has passed, and with it the loops inside
+    // that over K.
     const MSums first_m = timing_.m_sums(m.first_m);
     const NSums first_n = timing_.n_sums(n.tile * pack_);
     const KSums first_k = timing_.k_sums(k.tile * pack_);
@@ -548,8 +568,8 @@ ClosedForm LayerModel::closed(const MTiling& m, const NTiling& n, const KTiling&
     if (k.tiles > 1) {
       KSums before_last;
       before_last.add(first_k, k.tiles - 1);
-      until_complete = static_cast<double>(timing_.total_cycles(at.m > at.k ? m.sums : first_m,
-                                                            at.n > at.k ? n.sums : first_n, before_last));
+      until_complete = static_cast<double>(timing_.total_cycles(
+          at.m > at.k ? m.sums : first_m, at.n > at.k ? n.sums : first_n, before_last));
     }
     until_complete *= static_cast<double>(tile_groups / pack_);
     const std::int64_t last_pack = rest > 0 ? rest : pack_;
@@ -564,9 +584,10 @@ ClosedForm LayerModel::closed(const MTiling& m, const NTiling& n, const KTiling&
     // The array works without a pause once the first operands are there.
     double latency = lead_time + start + engine_cycles + finish + post_last + last_store;
     // Post-processing works without a pause from the first complete output on.
-    latency = std::max(latency, lead_time + start + until_complete + post_total + post_latency + last_store);
-    // A memory channel works without a pause; stores of earlier output tiles may still fill the time
-    // that the last load takes to arrive and the last step to run.
+    latency = std::max(latency,
+                       lead_time + start + until_complete + post_total + post_latency + last_store);
+    // A memory channel works without a pause; stores of earlier output tiles may still fill the
+    // time that the last load takes to arrive and the last step to run.
     for (int home = 0; home < 2; ++home) {
       const double load = loads[home] + (home == 0 ? extra_dram : 0.0);
       if (load + stores[home] <= 0) continue;
@@ -575,10 +596,10 @@ ClosedForm LayerModel::closed(const MTiling& m, const NTiling& n, const KTiling&
       const double own_last = stores_here ? last_store : 0.0;
       // Output tiles that have not left when the last load arrives: those in the output buffer and
       // those whose operands wait in the input or weight buffer.
-      const double pending =
-          std::min(stores[home] - own_last, waiting * static_cast<double>(m.greatest_m * n.tile) *
-                                                first_groups * std::max<double>(output_bits_, spills ? sum_bits : 0.0) *
-                                                cost_of(output_home));
+      const double pending = std::min(
+          stores[home] - own_last,
+          waiting * static_cast<double>(m.greatest_m * n.tile) * first_groups *
+              std::max<double>(output_bits_, spills ? sum_bits : 0.0) * cost_of(output_home));
       if (load > 0) {
         latency = std::max(latency, load + stores[home] - own_last - pending +
                                         std::max(access + after_last_load, pending) + last_store);
@@ -588,21 +609,26 @@ ClosedForm LayerModel::closed(const MTiling& m, const NTiling& n, const KTiling&
     }
     return latency;
   };
-  // Each read holds a request slot for at least the memory's latency; reads are as many as tiles, or as
-  // bursts where several tiles share one.
+  // Each read holds a request slot for at least the memory's latency; reads are as many as tiles,
+  // or as bursts where several tiles share one.
   double reads = 0;
   if (!accelerator_->ideal_memory && memory.dram.latency.count() > 0) {
     const auto group_tiles = static_cast<double>(ceil_div(shape_.groups, tile_groups));
     const auto bursts = [&](double stream_bits) {
       return stream_bits / 8 / static_cast<double>(memory.dram.burst.count());
     };
-    const auto count = [&](double tiles, double stream_bits) { return std::min(tiles, bursts(stream_bits)); };
+    const auto count = [&](double tiles, double stream_bits) {
+      return std::min(tiles, bursts(stream_bits));
+    };
     const auto mk = static_cast<double>(m.tiles) * static_cast<double>(k.tiles);
     const auto nk = static_cast<double>(n.tiles) * static_cast<double>(k.tiles);
-    if (input_home == Home::dram) reads += count(group_tiles * mk * traffic.input_times, input_once);
-    if (weight_home == Home::dram) reads += count(group_tiles * nk * traffic.weight_times, weight_of_repeat);
+    if (input_home == Home::dram)
+      reads += count(group_tiles * mk * traffic.input_times, input_once);
+    if (weight_home == Home::dram)
+      reads += count(group_tiles * nk * traffic.weight_times, weight_of_repeat);
     const double sums = spilled + traffic.initial;
-    const double sum_tiles = group_tiles * static_cast<double>(m.tiles) * static_cast<double>(n.tiles) *
+    const double sum_tiles = group_tiles * static_cast<double>(m.tiles) *
+                             static_cast<double>(n.tiles) *
                              (spills ? static_cast<double>(k.tiles) - (initial_bits > 0 ? 0.0 : 1.0)
                                      : (initial_bits > 0 ? 1.0 : 0.0));
     reads += count(sum_tiles, sums);
@@ -614,19 +640,23 @@ ClosedForm LayerModel::closed(const MTiling& m, const NTiling& n, const KTiling&
   const double weight_port = form.weight_buffer_bits * weight_port_cycles_per_bit_;
   form.latency = first + rest * (repeats - 1);
   const double tail = (after_last_load + last_store) * repeats;
-  form.latency = std::max({form.latency, input_port + tail, weight_port + tail, request_time * repeats});
+  form.latency =
+      std::max({form.latency, input_port + tail, weight_port + tail, request_time * repeats});
   // A buffer without a second half is filled, or emptied, and used in turns.
   if (!accelerator_->ideal_memory) {
     double loads_in_turn[2] = {0, 0};
     if (!memory.input_buffer.double_buffered) {
-      loads_in_turn[index_of(input_home)] += bits[static_cast<int>(Stream::input)] * cost_of(input_home);
+      loads_in_turn[index_of(input_home)] +=
+          bits[static_cast<int>(Stream::input)] * cost_of(input_home);
     }
     if (!memory.weight_buffer.double_buffered) {
-      loads_in_turn[index_of(weight_home)] += bits[static_cast<int>(Stream::weight)] * cost_of(weight_home);
+      loads_in_turn[index_of(weight_home)] +=
+          bits[static_cast<int>(Stream::weight)] * cost_of(weight_home);
     }
     double in_turn = std::max(loads_in_turn[0], loads_in_turn[1]);
     if (!memory.output_buffer.double_buffered) {
-      in_turn = std::max(in_turn, (post_total + stores[index_of(output_home)] - last_store) * repeats);
+      in_turn =
+          std::max(in_turn, (post_total + stores[index_of(output_home)] - last_store) * repeats);
     }
     form.latency = std::max(form.latency, in_turn + form.engine_cycles);
   }
@@ -635,7 +665,8 @@ ClosedForm LayerModel::closed(const MTiling& m, const NTiling& n, const KTiling&
   form.post_exposed *= repeats;
   const double lead_bits = ends.input_bits + ends.weight_bits + ends.sums_bits;
   form.lead_input_share = lead_bits > 0 ? (ends.input_bits + ends.sums_bits) / lead_bits : 0.0;
-  form.dram_time = (loads[0] + stores[0]) * repeats + (weights_stay ? weight_once * cost_of(weight_home) : 0.0);
+  form.dram_time =
+      (loads[0] + stores[0]) * repeats + (weights_stay ? weight_once * cost_of(weight_home) : 0.0);
   form.scratchpad_time = (loads[1] + stores[1]) * repeats;
   form.input_port_time = input_port;
   form.weight_port_time = weight_port;
@@ -643,15 +674,15 @@ ClosedForm LayerModel::closed(const MTiling& m, const NTiling& n, const KTiling&
   return form;
 }
 
-ClosedForm LayerModel::refined(ClosedForm form, const MTiling& m, const NTiling& n, const KTiling& k,
-                               std::int64_t tile_groups, LoopOrder order) const {
+ClosedForm LayerModel::refined(ClosedForm form, const MTiling& m, const NTiling& n,
+                               const KTiling& k, std::int64_t tile_groups, LoopOrder order) const {
   if (accelerator_->ideal_memory) return form;
   const auto repeats = static_cast<double>(shape_.repeat);
   const double steps = stepwise_cycles(m, n, k, tile_groups, order) - last_fold_credit(m, n, k);
   if (steps <= form.engine_cycles / repeats) return form;
   const auto edges = static_cast<double>(timing_.start_cycles() + timing_.finish_cycles());
-  form.latency = std::max(form.latency, form.lead_in + (edges + steps) * repeats + form.post_exposed +
-                                            form.lead_out);
+  form.latency = std::max(
+      form.latency, form.lead_in + (edges + steps) * repeats + form.post_exposed + form.lead_out);
   return form;
 }
 
@@ -660,7 +691,8 @@ ClosedForm LayerModel::closed_form(const Tile& tile) const {
   const auto n = n_tiling(tile.out_channels);
   const auto k = k_tiling(tile.in_channels);
   const double cycles = pack_cycles(m, n, k) - static_cast<double>(last_credit(tile));
-  return refined(closed(m, n, k, tile.groups, tile.order, cycles), m, n, k, tile.groups, tile.order);
+  return refined(closed(m, n, k, tile.groups, tile.order, cycles), m, n, k, tile.groups,
+                 tile.order);
 }
 
 double LayerModel::last_fold_credit(const MTiling& m, const NTiling& n, const KTiling& k) const {
@@ -752,7 +784,8 @@ Activity LayerModel::activity(const MTiling& m, const NTiling& n, const KTiling&
   activity.input_buffer_write = whole(closed.input_buffer_bits);
   activity.weight_buffer_read = Bits(traffic.weight_read * repeats);
   activity.weight_buffer_write = whole(closed.weight_buffer_bits);
-  const double outputs = static_cast<double>(shape_.output_elements()) * static_cast<double>(repeats);
+  const double outputs =
+      static_cast<double>(shape_.output_elements()) * static_cast<double>(repeats);
   const double leaving = outputs * accelerator_->engine.accumulator_bits;
   activity.output_buffer_read = whole(static_cast<double>(traffic.sums_read * repeats) + leaving +
                                       bits[static_cast<int>(Stream::sums_out)]);
@@ -805,8 +838,8 @@ StepCost LayerModel::step_cost(const Tile& tile, const Step& step) const {
                   fetched(columns * a.columns.tile, out_w, shape_.stride_w, shape_.kernel_w,
                           shape_.dilation_w, shape_.pad_left, shape_.in_w);
     cost.input_bits = elements * channels * groups * setting_.stored_input;
-    cost.input_buffer_bits = whole(input_buffer_bits(static_cast<double>(elements),
-                                                     static_cast<double>(m), channels, groups));
+    cost.input_buffer_bits = whole(
+        input_buffer_bits(static_cast<double>(elements), static_cast<double>(m), channels, groups));
   }
   if (step.loads_weight) {
     const std::int64_t elements = n * channels * kernel_ * groups;
@@ -817,11 +850,12 @@ StepCost LayerModel::step_cost(const Tile& tile, const Step& step) const {
   const std::int64_t outputs = m * n * groups;
   const std::int64_t sum_bits = accelerator_->engine.accumulator_bits;
   if (step.loads_sums) {
-    cost.sums_in_bits =
-        outputs * (step.k_tile > 0 ? sum_bits : accelerator_->memory.output_bits.value_or(
-                                                    static_cast<BitWidth>(sum_bits)));
+    cost.sums_in_bits = outputs * (step.k_tile > 0 ? sum_bits
+                                                   : accelerator_->memory.output_bits.value_or(
+                                                         static_cast<BitWidth>(sum_bits)));
   }
-  if (step.ends_output) cost.output_bits = outputs * (step.completes_output ? output_bits_ : sum_bits);
+  if (step.ends_output)
+    cost.output_bits = outputs * (step.completes_output ? output_bits_ : sum_bits);
   if (step.completes_output) cost.outputs = outputs;
 
   const MSums ms = timing_.m_sums(m);

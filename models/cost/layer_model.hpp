@@ -3,17 +3,17 @@
 //
 // Tile loops: groups outermost, then output positions (batch, rows, columns), output channels and
 // input channels in the order that the tile names. A tile's operands are loaded when an index that
-// they depend on has changed since the step before; kernel positions are never split. Where the loop
-// over input channels is not innermost, partial sums travel to DRAM and back at the accumulator's
-// width.
+// they depend on has changed since the step before; kernel positions are never split. Where the
+// loop over input channels is not innermost, partial sums travel to DRAM and back at the
+// accumulator's width.
 //
 // Closed form: latency is the greatest of lower bounds, one per resource that could be the slowest
 // (array, DRAM, scratchpad, ports, post-processing), each with the unavoidable lead-in and lead-out
 // of the others around it.
 //
-// Ignored: contention between requests inside a layer, uneven tiles that leave a resource idle (errs
-// low, see the tests for how much); tiles lie packed in memory, so a burst that two tiles share is
-// read once (errs low for layouts that are not tiled).
+// Ignored: contention between requests inside a layer, uneven tiles that leave a resource idle
+// (errs low, see the tests for how much); tiles lie packed in memory, so a burst that two tiles
+// share is read once (errs low for layouts that are not tiled).
 #pragma once
 
 #include <cstdint>
@@ -35,7 +35,7 @@ struct LayerSetting {
   const Layer* layer = nullptr;
   LayerWidths widths;
   BitWidth stored_input = 8;
-  BitWidth stored_weight = 8;   // constant weights: their width; else of the second operand's tensor
+  BitWidth stored_weight = 8;  // constant weights: their width; else of the second operand's tensor
   BitWidth stored_output = 8;
   bool reads_network_input = false;
   Home input_home = Home::dram;
@@ -64,9 +64,9 @@ struct Step {
   std::int64_t group_tile = 0, m_tile = 0, n_tile = 0, k_tile = 0;
   bool loads_input = false;
   bool loads_weight = false;
-  bool loads_sums = false;      // partial sums come back, or initial sums are read
-  bool starts_output = false;   // first step since the output tile entered the output buffer
-  bool ends_output = false;     // the output tile leaves the output buffer after this step
+  bool loads_sums = false;        // partial sums come back, or initial sums are read
+  bool starts_output = false;     // first step since the output tile entered the output buffer
+  bool ends_output = false;       // the output tile leaves the output buffer after this step
   bool completes_output = false;  // and it is complete: through post-processing
 };
 
@@ -77,26 +77,26 @@ struct StepCost {
   std::int64_t weight_bits = 0;
   std::int64_t weight_buffer_bits = 0;
   std::int64_t sums_in_bits = 0;
-  std::int64_t output_bits = 0;        // leaving: final outputs, or partial sums
-  std::int64_t outputs = 0;            // elements that go through post-processing
+  std::int64_t output_bits = 0;  // leaving: final outputs, or partial sums
+  std::int64_t outputs = 0;      // elements that go through post-processing
   EngineCycles cycles;
   EngineTraffic traffic;
 };
 
 /// The closed form of one tiling of one layer (all repeats).
 struct ClosedForm {
-  double latency = 0;                  // cycles, before rounding up
-  double engine_cycles = 0;            // stream, exposed loads, gaps; without start and finish
-  double lead_in = 0;                  // until the first tile's operands are there
-  double lead_out = 0;                 // the last tile's store
+  double latency = 0;        // cycles, before rounding up
+  double engine_cycles = 0;  // stream, exposed loads, gaps; without start and finish
+  double lead_in = 0;        // until the first tile's operands are there
+  double lead_out = 0;       // the last tile's store
   double post_exposed = 0;
-  double stream_bits[kStreams] = {};   // over all repeats
+  double stream_bits[kStreams] = {};  // over all repeats
   double input_buffer_bits = 0;
   double weight_buffer_bits = 0;
   double dram_time = 0, scratchpad_time = 0, input_port_time = 0, weight_port_time = 0,
-         post_time = 0;                // occupancy of each resource, cycles
-  double lead_input_share = 0;         // of lead_in, for the input's sake
-  bool weights_stay = false;           // in the buffer over all repeats
+         post_time = 0;         // occupancy of each resource, cycles
+  double lead_input_share = 0;  // of lead_in, for the input's sake
+  bool weights_stay = false;    // in the buffer over all repeats
 };
 
 /// Tiles that a buffer holds at once: one, or, double-buffered, as many as fit but at least two.
@@ -114,14 +114,15 @@ class LayerModel {
   /// Precondition: the layer has MACs and `mode` belongs to its widths.
   LayerModel(const LayerSetting& setting, const WidthMode& mode, const Accelerator& accelerator);
 
-  /// The best tile of the stated space for the accelerator's objective, then DRAM traffic, then energy;
-  /// with `tiling.slack`, among tiles that are worse by no more than that share the one with the least
-  /// DRAM traffic. Nothing if no tile fits. The space: all distinct tile counts (least size for each) of
-  /// output rows x columns, of the batch where whole images are taken, of output channels in multiples
-  /// of the array's columns, of input channels in multiples of what fills the lanes along K at the
-  /// machine's narrowest width, of groups; all loop orders that move different amounts; no tile with fewer than 1,024 array steps and
-  /// less than an eighth of those of the largest tile that fits at the greatest widths. The space does
-  /// not depend on the widths, so narrower operands never cost more.
+  /// The best tile of the stated space for the accelerator's objective, then DRAM traffic, then
+  /// energy; with `tiling.slack`, among tiles that are worse by no more than that share the one
+  /// with the least DRAM traffic. Nothing if no tile fits. The space: all distinct tile counts
+  /// (least size for each) of output rows x columns, of the batch where whole images are taken, of
+  /// output channels in multiples of the array's columns, of input channels in multiples of what
+  /// fills the lanes along K at the machine's narrowest width, of groups; all loop orders that move
+  /// different amounts; no tile with fewer than 1,024 array steps and less than an eighth of those
+  /// of the largest tile that fits at the greatest widths. The space does not depend on the widths,
+  /// so narrower operands never cost more.
   std::optional<Tile> search(const EnergyModel& energy) const;
 
   /// Whether the buffers hold the tile.
@@ -155,7 +156,7 @@ class LayerModel {
   [[nodiscard]] Tile whole_layer() const;
 
  private:
-  struct Fetch {                 // input rows (or columns) of the tiles along one output axis
+  struct Fetch {  // input rows (or columns) of the tiles along one output axis
     std::int64_t tile = 1, count = 1;
     std::int64_t sum = 0, first = 0, last = 0, greatest = 0;
   };
@@ -163,12 +164,12 @@ class LayerModel {
     std::int64_t batch = 1, out_h = 1, out_w = 1;
     std::int64_t tiles = 1;
     MSums sums;
-    double input_elements = 0;       // per channel, summed over tiles
+    double input_elements = 0;  // per channel, summed over tiles
     double first_elements = 0;
     double greatest_elements = 0;
     std::int64_t greatest_m = 1, last_m = 1, first_m = 1;
     double last_elements = 0;
-    double rows_sum = 0, rows_last = 0;        // input rows fetched by the tiles along out_h
+    double rows_sum = 0, rows_last = 0;  // input rows fetched by the tiles along out_h
     double columns_sum = 0, columns_last = 0;
   };
   struct NTiling {
@@ -178,18 +179,21 @@ class LayerModel {
   struct KTiling {
     std::int64_t tile = 1, tiles = 1, last = 1;
     KSums sums;
-    double element_bits = 0;   // of the input buffer, per fetched element of a pack's tile (raw) ...
+    double element_bits = 0;  // of the input buffer, per fetched element of a pack's tile (raw) ...
     double position_bits = 0;  // ... or per output position (im2col)
     double row_words = 0;  // operands of one row of K as the buffers hold it, all groups and tiles
   };
   struct Axes {
     TileAxis groups, batch, rows, columns, n, k;
-    [[nodiscard]] std::int64_t m_tiles() const { return batch.count() * rows.count() * columns.count(); }
+    [[nodiscard]] std::int64_t m_tiles() const {
+      return batch.count() * rows.count() * columns.count();
+    }
   };
 
   [[nodiscard]] Axes axes(const Tile& tile) const;
-  [[nodiscard]] std::int64_t fetched(std::int64_t first_output, std::int64_t outputs, std::int64_t stride,
-                                     std::int64_t kernel, std::int64_t dilation, std::int64_t pad,
+  [[nodiscard]] std::int64_t fetched(std::int64_t first_output, std::int64_t outputs,
+                                     std::int64_t stride, std::int64_t kernel,
+                                     std::int64_t dilation, std::int64_t pad,
                                      std::int64_t extent) const;
   [[nodiscard]] Fetch fetch(std::int64_t tile, std::int64_t outputs, std::int64_t stride,
                             std::int64_t kernel, std::int64_t dilation, std::int64_t pad,
@@ -202,7 +206,8 @@ class LayerModel {
   [[nodiscard]] double row_words(std::int64_t channels, std::int64_t groups) const;
   [[nodiscard]] double input_buffer_bits(double elements, double positions, std::int64_t channels,
                                          std::int64_t groups) const;
-  [[nodiscard]] double weight_buffer_bits(std::int64_t n, std::int64_t channels, std::int64_t groups) const;
+  [[nodiscard]] double weight_buffer_bits(std::int64_t n, std::int64_t channels,
+                                          std::int64_t groups) const;
   [[nodiscard]] bool input_fits(const MTiling& m, std::int64_t channels, std::int64_t groups) const;
   [[nodiscard]] bool weight_fits(std::int64_t n, std::int64_t channels, std::int64_t groups) const;
   [[nodiscard]] bool output_fits(std::int64_t m, std::int64_t n, std::int64_t groups) const;
@@ -222,20 +227,22 @@ class LayerModel {
     double lead_in = 0, lead_in_without_weights = 0;        // until they are there, cycles
     double post_last = 0, last_store = 0;                   // of the last output tile, cycles
   };
-  [[nodiscard]] Ends ends(const LoopTraffic& traffic, const MTiling& m, const NTiling& n,
-                          const KTiling& k, std::int64_t tile_groups) const;
-  [[nodiscard]] double quick_bound(const LoopTraffic& traffic, const MTiling& m, const NTiling& n,
-                                   const KTiling& k, std::int64_t tile_groups,
-                                   double engine_cycles) const;
+  [[nodiscard]] Ends ends(const MTiling& m, const NTiling& n, const KTiling& k,
+                          std::int64_t tile_groups) const;
+  [[nodiscard]] double array_bound(const MTiling& m, const NTiling& n, const KTiling& k,
+                                   std::int64_t tile_groups, double engine_cycles) const;
+  [[nodiscard]] double traffic_bound(const LoopTraffic& traffic, const KTiling& k) const;
   [[nodiscard]] ClosedForm closed(const MTiling& m, const NTiling& n, const KTiling& k,
-                                  std::int64_t tile_groups, LoopOrder order, double engine_cycles) const;
+                                  std::int64_t tile_groups, LoopOrder order,
+                                  double engine_cycles) const;
   [[nodiscard]] BufferSlots slots(const MTiling& m, const NTiling& n, const KTiling& k,
                                   std::int64_t tile_groups) const;
   [[nodiscard]] double last_fold_credit(const MTiling& m, const NTiling& n, const KTiling& k) const;
   [[nodiscard]] double stepwise_cycles(const MTiling& m, const NTiling& n, const KTiling& k,
                                        std::int64_t tile_groups, LoopOrder order) const;
   [[nodiscard]] ClosedForm refined(ClosedForm form, const MTiling& m, const NTiling& n,
-                                   const KTiling& k, std::int64_t tile_groups, LoopOrder order) const;
+                                   const KTiling& k, std::int64_t tile_groups,
+                                   LoopOrder order) const;
   [[nodiscard]] Activity activity(const MTiling& m, const NTiling& n, const KTiling& k,
                                   const ClosedForm& closed, double engine_cycles) const;
   [[nodiscard]] EngineTraffic pack_traffic(const MSums& m, const NSums& n, const KSums& k,
@@ -257,8 +264,9 @@ class LayerModel {
   std::int64_t pack_;
   LayerTiming timing_;
   std::int64_t kernel_;
-  BitWidth output_bits_;       // of a final output as it leaves
-  double bias_bits_ = 0;       // per output channel
+  BitWidth output_bits_;     // of a final output as it leaves
+  double initial_bits_ = 0;  // of a sum that is read before it is first added to
+  double bias_bits_ = 0;     // per output channel
   double input_capacity_ = 0, weight_capacity_ = 0, output_capacity_ = 0;  // bits of one tile
   double dram_cycles_per_bit_ = 0, scratchpad_cycles_per_bit_ = 0;
   double input_port_cycles_per_bit_ = 0, weight_port_cycles_per_bit_ = 0;
@@ -272,7 +280,8 @@ std::int64_t whole_cycles(double cycles);
 /// Bytes that a stream of so many bits moves, in whole bursts.
 Bytes burst_bytes(double bits, const Dram& dram);
 
-// --- implementation of the template ---------------------------------------------------------------
+// --- implementation of the template
+// ---------------------------------------------------------------
 
 /// Position of each loop (0 outermost, 2 innermost) for m, n, k.
 struct LoopPositions {
@@ -280,12 +289,18 @@ struct LoopPositions {
 };
 constexpr LoopPositions loop_positions(LoopOrder order) {
   switch (order) {
-    case LoopOrder::mnk: return {0, 1, 2};
-    case LoopOrder::nmk: return {1, 0, 2};
-    case LoopOrder::mkn: return {0, 2, 1};
-    case LoopOrder::nkm: return {2, 0, 1};
-    case LoopOrder::kmn: return {1, 2, 0};
-    case LoopOrder::knm: return {2, 1, 0};
+    case LoopOrder::mnk:
+      return {0, 1, 2};
+    case LoopOrder::nmk:
+      return {1, 0, 2};
+    case LoopOrder::mkn:
+      return {0, 2, 1};
+    case LoopOrder::nkm:
+      return {2, 0, 1};
+    case LoopOrder::kmn:
+      return {1, 2, 0};
+    case LoopOrder::knm:
+      return {2, 1, 0};
   }
   return {0, 1, 2};
 }
@@ -316,8 +331,8 @@ void LayerModel::for_each_step(const Tile& tile, Visit&& visit) const {
           step.loads_input = new_group || step.m_tile != before_m || step.k_tile != before_k;
           step.loads_weight = new_group || step.n_tile != before_n || step.k_tile != before_k;
           step.starts_output = new_group || step.m_tile != before_m || step.n_tile != before_n;
-          step.loads_sums = step.starts_output &&
-                            (step.k_tile > 0 || accelerator_->memory.read_initial_sums);
+          step.loads_sums =
+              step.starts_output && (step.k_tile > 0 || accelerator_->memory.read_initial_sums);
           // The output tile stays only if the next step goes on with it: k is the loop that turns.
           const bool k_turns_next = counts[2] == 1 && counts[1] == 1 ? at.k == 0
                                     : counts[2] == 1                 ? at.k == 1

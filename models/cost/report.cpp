@@ -32,23 +32,27 @@ Value sum_over(const std::vector<LayerCost>& layers, Get&& get) {
 }
 
 /// The resource that is occupied longest; where that is the array, why.
-std::string bottleneck_of(const LayerCost& cost, const LayerPlan& plan, const NetworkPlan& network) {
+std::string bottleneck_of(const LayerCost& cost, const LayerPlan& plan,
+                          const NetworkPlan& network) {
   const Accelerator& accelerator = *network.accelerator;
-  const ClosedForm form = plan.engine ? plan.engine->closed_form(plan.tile)
-                                      : plan.vector->closed_form(accelerator);
+  const ClosedForm form =
+      plan.engine ? plan.engine->closed_form(plan.tile) : plan.vector->closed_form(accelerator);
   struct Resource {
     std::string_view name;
     double time;
   };
-  const double array = static_cast<double>((cost.cycles.busy + cost.cycles.fill + cost.cycles.drain).count());
-  const std::array<Resource, 6> resources{{{"array", plan.engine ? std::max(array, form.engine_cycles) : 0.0},
-                                           {"DRAM", form.dram_time},
-                                           {"scratchpad", form.scratchpad_time},
-                                           {"input port", form.input_port_time},
-                                           {"weight port", form.weight_port_time},
-                                           {"post", form.post_time}}};
-  const auto most = std::max_element(resources.begin(), resources.end(),
-                                     [](const Resource& a, const Resource& b) { return a.time < b.time; });
+  const double array =
+      static_cast<double>((cost.cycles.busy + cost.cycles.fill + cost.cycles.drain).count());
+  const std::array<Resource, 6> resources{
+      {{"array", plan.engine ? std::max(array, form.engine_cycles) : 0.0},
+       {"DRAM", form.dram_time},
+       {"scratchpad", form.scratchpad_time},
+       {"input port", form.input_port_time},
+       {"weight port", form.weight_port_time},
+       {"post", form.post_time}}};
+  const auto most =
+      std::max_element(resources.begin(), resources.end(),
+                       [](const Resource& a, const Resource& b) { return a.time < b.time; });
   if (most->name != "array") return std::string(most->name);
   const Cycles overhead = cost.cycles.fill + cost.cycles.drain;
   if (array < 0.5 * form.engine_cycles) return "buffer port";  // waits inside the array's stream
@@ -79,8 +83,8 @@ Bytes CostReport::dram_write() const {
   return sum_over<Bytes>(layers, [](const LayerCost& layer) { return layer.activity.dram_write; });
 }
 Bytes CostReport::parameter_bytes() const {
-  return bytes_rounded_up(
-      Bits(sum_over<std::int64_t>(layers, [](const LayerCost& layer) { return layer.parameter_bits; })));
+  return bytes_rounded_up(Bits(
+      sum_over<std::int64_t>(layers, [](const LayerCost& layer) { return layer.parameter_bits; })));
 }
 double CostReport::edp_js() const {
   constexpr double kJoulesPerPicojoule = 1e-12;
@@ -99,15 +103,17 @@ double CostReport::tops_per_watt() const {
 void complete_cost(LayerCost& cost, const LayerPlan& plan, const NetworkPlan& network) {
   const Accelerator& accelerator = *network.accelerator;
   ensure(cost.cycles.total() == cost.latency,
-         "every cycle of layer '" + cost.name + "' is accounted for: " +
-             std::to_string(cost.cycles.total().count()) + " of " + std::to_string(cost.latency.count()));
+         "every cycle of layer '" + cost.name +
+             "' is accounted for: " + std::to_string(cost.cycles.total().count()) + " of " +
+             std::to_string(cost.latency.count()));
   cost.energy = network.energy.energy(cost.activity, cost.latency);
   if (plan.engine && cost.latency.count() > 0) {
     const WidthMode& mode = plan.engine->mode();
     const Engine& engine = accelerator.engine;
     const double peak = static_cast<double>(engine.rows) * engine.columns *
                         static_cast<double>(mode.products) / static_cast<double>(mode.passes);
-    cost.utilization = static_cast<double>(cost.macs) / (peak * static_cast<double>(cost.latency.count()));
+    cost.utilization =
+        static_cast<double>(cost.macs) / (peak * static_cast<double>(cost.latency.count()));
   }
   cost.bottleneck = bottleneck_of(cost, plan, network);
 }

@@ -1,13 +1,13 @@
-// Lower bounds on the time from the first step of a layer to its last that look at steps and runs of
-// steps, not only at sums over the layer.
+// Lower bounds on the time from the first step of a layer to its last that look at steps and runs
+// of steps, not only at sums over the layer.
 //
 // Why sums alone are too low: a buffer holds a few tiles, so transfers can not be moved freely in
-// time. Where small tiles at a border, or the last tile of a loop, ask for more transfers than array
-// cycles while others ask for less, the former wait and the latter do not make up for it.
+// time. Where small tiles at a border, or the last tile of a loop, ask for more transfers than
+// array cycles while others ask for less, the former wait and the latter do not make up for it.
 //
-// All tiles of one kind (full or last along each axis) are taken together with their mean transfers;
-// max(array, transfers) is convex and submodular, so neither that nor pairing each step's cycles with
-// its own transfers can make a bound greater than the true time.
+// All tiles of one kind (full or last along each axis) are taken together with their mean
+// transfers; max(array, transfers) is convex and submodular, so neither that nor pairing each
+// step's cycles with its own transfers can make a bound greater than the true time.
 #include <algorithm>
 #include <array>
 
@@ -37,8 +37,8 @@ Kinds kinds_of(std::int64_t tile, std::int64_t tiles, std::int64_t last) {
   return {{{static_cast<double>(even ? tiles : tiles - 1), tile, 0}, {even ? 0.0 : 1.0, last, 0}}};
 }
 
-/// Blocks of input channels: where partial sums leave in between, the first finds none to read and the
-/// last leaves complete outputs.
+/// Blocks of input channels: where partial sums leave in between, the first finds none to read and
+/// the last leaves complete outputs.
 struct KKind {
   double times = 0;
   std::int64_t size = 0;
@@ -59,11 +59,11 @@ KKinds k_kinds_of(std::int64_t tile, std::int64_t tiles, std::int64_t last, bool
 /// One step of each combination of kinds.
 struct StepKind {
   double array = 0;
-  Times mean{};    // of all streams, those that change more seldom than every step by their share
+  Times mean{};  // of all streams, those that change more seldom than every step by their share
   Times comes{}, leaves{};  // of streams with two slots that change with every step
-  double leaving = 0;  // post-processing and the way out of the output tile
-  Times credit{};  // that can be done before a run of such steps begins or after it ends
-  Times next{};    // the part of it that can not, in the runs of the innermost loop
+  double leaving = 0;       // post-processing and the way out of the output tile
+  Times credit{};           // that can be done before a run of such steps begins or after it ends
+  Times next{};             // the part of it that can not, in the runs of the innermost loop
 };
 
 /// The resource that is busy longest with what comes and what leaves.
@@ -73,9 +73,10 @@ double longest(const Times& comes, const Times& leaves) {
   return time;
 }
 
-/// Tiles in turn: `count` of one kind, the last of each sequence of another (or none). While a tile is
-/// used the one after it comes and the one before it leaves.
-double turn_cycles(const StepKind& full, double full_times, const StepKind& last, double last_times) {
+/// Tiles in turn: `count` of one kind, the last of each sequence of another (or none). While a tile
+/// is used the one after it comes and the one before it leaves.
+double turn_cycles(const StepKind& full, double full_times, const StepKind& last,
+                   double last_times) {
   if (last_times == 0) return full_times * std::max(full.array, longest(full.comes, full.leaves));
   if (full_times == 0) return last_times * std::max(last.array, longest(last.comes, last.leaves));
   const double in_sequence = full_times / last_times;  // full tiles before each last one
@@ -126,9 +127,9 @@ double LayerModel::stepwise_cycles(const MTiling& m, const NTiling& n, const KTi
   const auto q_input = static_cast<double>(ahead.input);
   const auto q_weight = static_cast<double>(ahead.weight);
   const auto q_output = static_cast<double>(ahead.output);
-  // Windows of loads: as many steps as the roomier of the buffers that change with every step holds.
-  const double q_load =
-      std::max({2.0, n_turns ? 0.0 : q_input, m_turns ? 0.0 : q_weight});
+  // Windows of loads: as many steps as the roomier of the buffers that change with every step
+  // holds.
+  const double q_load = std::max({2.0, n_turns ? 0.0 : q_input, m_turns ? 0.0 : q_weight});
 
   // Kinds of output tiles: combinations of full and last along batch, rows and columns.
   std::array<Kind, 8> m_kinds{};
@@ -155,7 +156,8 @@ double LayerModel::stepwise_cycles(const MTiling& m, const NTiling& n, const KTi
     // The fastest axis that has several tiles makes the sequences.
     const bool along_w = m.out_w < shape_.out_w;
     const bool along_h = !along_w && m.out_h < shape_.out_h;
-    for (const Part& pb : parts(b, static_cast<double>(shape_.batch), static_cast<double>(b.last()))) {
+    for (const Part& pb :
+         parts(b, static_cast<double>(shape_.batch), static_cast<double>(b.last()))) {
       for (const Part& ph : parts({shape_.out_h, m.out_h}, m.rows_sum, m.rows_last)) {
         for (const Part& pw : parts({shape_.out_w, m.out_w}, m.columns_sum, m.columns_last)) {
           const double times = pb.times * ph.times * pw.times;
@@ -190,7 +192,8 @@ double LayerModel::stepwise_cycles(const MTiling& m, const NTiling& n, const KTi
     const std::int64_t full = g.size / pack_;
     const std::int64_t rest = g.size % pack_;
     const auto groups = static_cast<double>(g.size);
-    thread_local std::array<std::array<std::array<StepKind, 8>, 3>, 2> steps;  // those that occur are set
+    thread_local std::array<std::array<std::array<StepKind, 8>, 3>, 2>
+        steps;  // those that occur are set
     for (std::size_t in = 0; in < 2; ++in) {
       const Kind& kn = n_kinds[in];
       if (kn.times == 0) continue;
@@ -224,7 +227,8 @@ double LayerModel::stepwise_cycles(const MTiling& m, const NTiling& n, const KTi
                   ? input_buffer_bits(km.elements, static_cast<double>(km.size), kk.size, g.size) *
                         input_port_cycles_per_bit_
                   : 0.0;
-          const double sums_in = outputs * (kk.reads_sums ? sum_bits : initial_bits) * per_bit[kDram];
+          const double sums_in =
+              outputs * (kk.reads_sums ? sum_bits : initial_bits) * per_bit[kDram];
           const double sums_out = kk.leaves_sums ? outputs * sum_bits * per_bit[kDram] : 0.0;
           const double store =
               kk.leaves_sums ? 0.0 : outputs * output_bits_ * per_bit[output_channel];
@@ -242,7 +246,8 @@ double LayerModel::stepwise_cycles(const MTiling& m, const NTiling& n, const KTi
           step.mean[kPost] = output_share * post;
           step.credit[static_cast<std::size_t>(input_channel)] += q_input * input;
           step.credit[static_cast<std::size_t>(weight_channel)] += q_weight * weight;
-          // With two slots the next tile of a stream that stands still over a run comes in that run.
+          // With two slots the next tile of a stream that stands still over a run comes in that
+          // run.
           if (m_turns && ahead.weight <= 2) {
             step.next[static_cast<std::size_t>(weight_channel)] = q_weight * weight;
             step.next[kWeightPort] = q_weight * weight_port;
@@ -295,8 +300,9 @@ double LayerModel::stepwise_cycles(const MTiling& m, const NTiling& n, const KTi
     if (k_turns) {
       for (std::size_t in = 0; in < 2; ++in) {
         for (std::size_t im = 0; im < m_count; ++im) {
-          turns += g.times * n_kinds[in].times * m_kinds[im].times *
-                   turn_cycles(steps[in][0][im], k_kinds[0].times, steps[in][1][im], k_kinds[1].times);
+          turns +=
+              g.times * n_kinds[in].times * m_kinds[im].times *
+              turn_cycles(steps[in][0][im], k_kinds[0].times, steps[in][1][im], k_kinds[1].times);
         }
       }
     } else {
@@ -305,8 +311,9 @@ double LayerModel::stepwise_cycles(const MTiling& m, const NTiling& n, const KTi
         if (outer == 0) continue;
         if (n_turns) {
           for (std::size_t im = 0; im < m_count; ++im) {
-            turns += outer * m_kinds[im].times *
-                     turn_cycles(steps[0][ik][im], n_kinds[0].times, steps[1][ik][im], n_kinds[1].times);
+            turns +=
+                outer * m_kinds[im].times *
+                turn_cycles(steps[0][ik][im], n_kinds[0].times, steps[1][ik][im], n_kinds[1].times);
           }
           continue;
         }
@@ -336,8 +343,8 @@ double LayerModel::stepwise_cycles(const MTiling& m, const NTiling& n, const KTi
           leaving = step.leaving;
           if (k_turns) continue;
           const double window = array + std::max((q_output - 1) * array, leaving);
-          output_windows +=
-              g.times * n_kinds[in].times * k_kinds[ik].times * m_kinds[im].times * window / q_output;
+          output_windows += g.times * n_kinds[in].times * k_kinds[ik].times * m_kinds[im].times *
+                            window / q_output;
           output_slack = std::max(output_slack, window);
         }
         if (!k_turns) continue;
@@ -346,8 +353,8 @@ double LayerModel::stepwise_cycles(const MTiling& m, const NTiling& n, const KTi
         output_slack = std::max(output_slack, window);
       }
     }
-    // Runs: what all steps of a run move can not be done outside it but for what its buffers hold. A
-    // block of like runs that follow each other hands that on, so it counts once a block.
+    // Runs: what all steps of a run move can not be done outside it but for what its buffers hold.
+    // A block of like runs that follow each other hands that on, so it counts once a block.
     for (int p = only_groups ? 0 : innermost; p >= 0; --p) {
       const bool innermost_runs = p == innermost;
       struct Run {
@@ -364,7 +371,8 @@ double LayerModel::stepwise_cycles(const MTiling& m, const NTiling& n, const KTi
             const StepKind& step = steps[in][ik][im];
             double run_times = g.times;
             double step_times = 1;
-            double block = g.times;  // like runs in a row: those of the nearest loop outside that turns
+            double block =
+                g.times;  // like runs in a row: those of the nearest loop outside that turns
             int nearest = -1;
             std::size_t key = 0;
             const auto place = [&](int position, std::int64_t tiles, double times, double in_a_row,
@@ -414,7 +422,8 @@ double LayerModel::stepwise_cycles(const MTiling& m, const NTiling& n, const KTi
     }
   }
   // Windows and turns at the two ends of the layer are not whole.
-  double bound = std::max({turns - turns_slack, load_windows - load_slack, output_windows - output_slack});
+  double bound =
+      std::max({turns - turns_slack, load_windows - load_slack, output_windows - output_slack});
   for (int p = 0; p < 3; ++p) bound = std::max(bound, runs[p] - runs_slack[p]);
   return bound;
 }

@@ -13,14 +13,14 @@ namespace {
 
 constexpr double kWorst = std::numeric_limits<double>::infinity();
 
-/// Small tiles gain a few cycles of lead-in and cost traffic, requests and control. Tiles of fewer array
-/// steps than this, and of less than this share of the steps of the largest tile that fits at the
-/// greatest widths, are not looked at.
+/// Small tiles gain a few cycles of lead-in and cost traffic, requests and control. Tiles of fewer
+/// array steps than this, and of less than this share of the steps of the largest tile that fits at
+/// the greatest widths, are not looked at.
 constexpr std::int64_t kFewSteps = 1024;
 constexpr std::int64_t kSmallShare = 8;
 
-/// Least tile size for each distinct number of tiles of `extent`, in multiples of `step`, descending;
-/// none greater than `most` but, where `most` is less than a step, one step.
+/// Least tile size for each distinct number of tiles of `extent`, in multiples of `step`,
+/// descending; none greater than `most` but, where `most` is less than a step, one step.
 void distinct_tiles(std::int64_t extent, std::int64_t step, std::int64_t most,
                     std::vector<std::int64_t>& tiles) {
   tiles.clear();
@@ -39,9 +39,9 @@ void distinct_tiles(std::int64_t extent, std::int64_t step, std::int64_t most,
 constexpr std::array<LoopOrder, 6> kOrders{LoopOrder::mnk, LoopOrder::nmk, LoopOrder::mkn,
                                            LoopOrder::nkm, LoopOrder::kmn, LoopOrder::knm};
 
-/// Orders that differ only in loops of a single tile are one: the first of them stands for all. Where
-/// all three loops turn, what moves depends on the innermost loop alone: every step then changes two of
-/// the three tiles, and the third comes back once per turn of the loop outside both.
+/// Orders that differ only in loops of a single tile are one: the first of them stands for all.
+/// Where all three loops turn, what moves depends on the innermost loop alone: every step then
+/// changes two of the three tiles, and the third comes back once per turn of the loop outside both.
 constexpr bool stands_for_itself(LoopOrder order, bool many_m, bool many_n, bool many_k) {
   if (many_m && many_n && many_k) {
     return order == LoopOrder::mnk || order == LoopOrder::mkn || order == LoopOrder::nkm;
@@ -76,8 +76,8 @@ struct LayerModel::Space {
     std::int64_t index = 0;  // in order of the space, for ties
   };
   std::vector<Candidate> candidates;  // of the layer at hand
-  std::vector<std::int64_t> sizes;   // scratch
-  std::vector<Fetch> rows, columns;  // scratch
+  std::vector<std::int64_t> sizes;    // scratch
+  std::vector<Fetch> rows, columns;   // scratch
 };
 
 /// The layer at the machine's greatest widths: what fits there fits at all widths.
@@ -95,8 +95,8 @@ LayerModel LayerModel::at_widest() const {
 
 void LayerModel::fill_space(Space& space, const LayerModel& widest) const {
   const Engine& engine = accelerator_->engine;
-  // Steps of the space: whole array columns, whole K-steps at the narrowest widths; halved only where
-  // not even one position fits. Packs of groups are never split.
+  // Steps of the space: whole array columns, whole K-steps at the narrowest widths; halved only
+  // where not even one position fits. Packs of groups are never split.
   std::int64_t widest_products = mode_.products;
   if (engine.kind == EngineKind::mac_array && engine.scaling != Scaling::fixed) {
     const std::int64_t pieces = engine.max_bits / engine.supported_bits.front();
@@ -110,7 +110,7 @@ void LayerModel::fill_space(Space& space, const LayerModel& widest) const {
     const std::int64_t lanes =
         timing_.lanes_along_k() / mode_.products * std::max<std::int64_t>(1, widest_products);
     // With the kernel unrolled a few channels fill the lanes.
-    constexpr std::int64_t kFewChannels = 16;
+    constexpr std::int64_t kFewChannels = 64;
     const std::int64_t unrolled = std::max(std::min(lanes, kFewChannels), lanes / kernel_);
     k_step = std::min(k_extent, im2col_ ? unrolled : lanes);
     n_step = std::min<std::int64_t>(n_extent, engine.columns);
@@ -148,7 +148,8 @@ void LayerModel::fill_space(Space& space, const LayerModel& widest) const {
     if (!output_fits(m, least_n, pack_)) return;
     const double elements = expanded_input_ ? static_cast<double>(m * kernel_)
                                             : static_cast<double>(batch * h.greatest * w.greatest);
-    if (input_buffer_bits(elements, static_cast<double>(m), least_channels, pack_) > input_capacity_) {
+    if (input_buffer_bits(elements, static_cast<double>(m), least_channels, pack_) >
+        input_capacity_) {
       return;
     }
     space.m.push_back(m_tiling(batch, h, w));
@@ -201,14 +202,16 @@ std::int64_t LayerModel::array_steps(const MTiling& m, const NTiling& n, const K
   return kernel_ * packs * m.greatest_m * columns * ceil_div(k.tile * pack_, engine.rows);
 }
 
-/// Calls `visit` for every tile of the space that fits; `hopeless(array cycles)` passes over all loop
-/// orders of a tile.
+/// Calls `visit` for every tile of the space that fits, with a quick bound on its latency, unless
+/// that is hopeless.
 template <class Hopeless, class Visit>
 void LayerModel::for_each_tile(const Space& space, Hopeless&& hopeless, Visit&& visit) const {
   const auto fit = [&](const MTiling& m, const NTiling& n, const KTiling& k, std::int64_t groups) {
     return input_fits(m, k.tile, groups) && weight_fits(n.tile, k.tile, groups) &&
            output_fits(m.greatest_m, n.tile, groups);
   };
+  const auto edges = static_cast<double>(timing_.start_cycles() + timing_.finish_cycles());
+  const auto repeats = static_cast<double>(shape_.repeat);
   Space::Candidate candidate;
   thread_local std::vector<std::size_t> fitting;  // of the axis over output channels
   for (candidate.k = 0; candidate.k < space.k.size(); ++candidate.k) {
@@ -231,17 +234,21 @@ void LayerModel::for_each_tile(const Space& space, Hopeless&& hopeless, Visit&& 
         if (!output_fits(m.greatest_m, n.tile, pack_)) continue;
         if (timing_.credit_depends_on_n()) credit = last_fold_credit(m, n, k);
         candidate.cycles = pack_cycles(m, n, k) - credit;
-        if (hopeless(candidate.cycles)) continue;
+        if (hopeless((candidate.cycles + edges) * repeats)) continue;
         const bool whole = n.tiles == 1 && k.tiles == 1;  // only then several packs go together
         for (const std::int64_t groups : space.groups) {
           if (array_steps(m, n, k, groups) < space.least_steps) break;
           if (groups > pack_ && !(whole && fit(m, n, k, groups))) continue;
           candidate.groups = groups;
+          candidate.bound = array_bound(m, n, k, groups, candidate.cycles);
+          if (hopeless(candidate.bound)) continue;
+          const double any_order = candidate.bound;
           for (const LoopOrder order : kOrders) {
             if (!stands_for_itself(order, m.tiles > 1, n.tiles > 1, k.tiles > 1)) continue;
             candidate.order = order;
+            candidate.bound = std::max(any_order, traffic_bound(loop_traffic(m, n, k, order), k));
             ++candidate.index;
-            visit(candidate);
+            if (!hopeless(candidate.bound)) visit(candidate);
           }
         }
       }
@@ -288,7 +295,9 @@ std::optional<Tile> LayerModel::search(const EnergyModel& energy) const {
     for (int s = 0; s < kStreams; ++s) {
       if (home(static_cast<Stream>(s)) == Home::dram) dram += form.stream_bits[s];
     }
-    const auto rank = [&](double a, double b) { return traffic_first ? std::pair{b, a} : std::pair{a, b}; };
+    const auto rank = [&](double a, double b) {
+      return traffic_first ? std::pair{b, a} : std::pair{a, b};
+    };
     const auto mine = rank(value, dram);
     const auto held = rank(best.value, best.dram);
     if (mine > held) return;
@@ -310,41 +319,33 @@ std::optional<Tile> LayerModel::search(const EnergyModel& energy) const {
                  .order = candidate.order}};
   };
 
-  // All tiles get a quick bound on their latency; in its order they are looked at closely, until the
-  // best one found is no worse than the bound of all that are left.
-  // A tile with a lower bound than any before is looked at at once: what it costs lets most others be
-  // passed over.
+  // All tiles get a quick bound on their latency; in its order they are looked at closely, until
+  // the best one found is no worse than the bound of all that are left. A tile with a lower bound
+  // than any before is looked at at once: what it costs lets most others be passed over.
   const double slack = accelerator_->tiling.slack;
-  const double edges = static_cast<double>(timing_.start_cycles() + timing_.finish_cycles());
-  const auto repeats = static_cast<double>(shape_.repeat);
   Found best;
   double least_bound = kWorst;
   std::vector<Space::Candidate>& candidates = space.candidates;
   candidates.clear();
-  const auto hopeless = [&](double bound) { return by_latency && bound > best.value * (1 + slack); };
-  for_each_tile(
-      space, [&](double cycles) { return hopeless((cycles + edges) * repeats); },
-      [&](Space::Candidate& candidate) {
-        const MTiling& m = space.m[candidate.m];
-        const NTiling& n = space.n[candidate.n];
-        const KTiling& k = space.k[candidate.k];
-        candidate.bound = quick_bound(loop_traffic(m, n, k, candidate.order), m, n, k,
-                                      candidate.groups, candidate.cycles);
-        if (hopeless(candidate.bound)) return;
-        if (by_latency && candidate.bound < least_bound) {
-          least_bound = candidate.bound;
-          weigh(best, candidate, kWorst, false);
-          if (slack <= 0) return;
-        }
-        candidates.push_back(candidate);
-      });
+  const auto hopeless = [&](double bound) {
+    return by_latency && bound > best.value * (1 + slack);
+  };
+  for_each_tile(space, hopeless, [&](const Space::Candidate& candidate) {
+    if (by_latency && candidate.bound < least_bound) {
+      least_bound = candidate.bound;
+      weigh(best, candidate, kWorst, false);
+      if (slack <= 0) return;
+    }
+    candidates.push_back(candidate);
+  });
   const auto later = [](const Space::Candidate& a, const Space::Candidate& b) {
     return a.bound != b.bound ? a.bound > b.bound : a.index > b.index;
   };
   if (by_latency) {
     std::make_heap(candidates.begin(), candidates.end(), later);
     auto end = candidates.end();
-    while (end != candidates.begin() && static_cast<double>(whole_cycles(candidates.front().bound)) <= best.value) {
+    while (end != candidates.begin() &&
+           static_cast<double>(whole_cycles(candidates.front().bound)) <= best.value) {
       std::pop_heap(candidates.begin(), end, later);
       weigh(best, *--end, kWorst, false);
     }

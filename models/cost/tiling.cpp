@@ -13,9 +13,7 @@ std::string width_text(LayerWidths widths) {
   return "w" + std::to_string(widths.weight) + "a" + std::to_string(widths.activation);
 }
 
-std::string kib(Bytes bytes) {
-  return std::to_string(bytes.count()) + " B";
-}
+std::string kib(Bytes bytes) { return std::to_string(bytes.count()) + " B"; }
 
 void check_fixed_names(const Network& network, const Accelerator& accelerator,
                        Diagnostics& diagnostics) {
@@ -49,8 +47,11 @@ NetworkPlan plan_network(const Network& network, const WidthPlan& widths,
   ensure(widths.layers.size() == network.layers().size() &&
              widths.stored.size() == network.tensors().size(),
          "the width plan belongs to the network");
-  NetworkPlan plan{network, &accelerator, EnergyModel(accelerator, table),
-                   estimate_area(accelerator, table), {}};
+  NetworkPlan plan{network,
+                   &accelerator,
+                   EnergyModel(accelerator, table),
+                   estimate_area(accelerator, table),
+                   {}};
   const std::vector<Home> homes = place_tensors(network, widths, accelerator);
   Diagnostics diagnostics;
   check_fixed_names(network, accelerator, diagnostics);
@@ -79,7 +80,8 @@ NetworkPlan plan_network(const Network& network, const WidthPlan& widths,
                                               static_cast<double>(elements)
                                         : 0.0;
         const auto bits = static_cast<std::int64_t>(
-            share * static_cast<double>(network.tensors()[input].elements()) * widths.stored[input]);
+            share * static_cast<double>(network.tensors()[input].elements()) *
+            widths.stored[input]);
         setting.vector_input_bits[homes[input] == Home::dram ? 0 : 1] += bits;
       }
       entry.vector.emplace(setting, accelerator);
@@ -116,7 +118,8 @@ NetworkPlan plan_network(const Network& network, const WidthPlan& widths,
       entry.tile = clamped(fixed->second, *layer.compute);
       if (entry.engine->pack() > 1) {
         // Packs are kept whole, and so are the channels of their groups.
-        entry.tile.groups = std::min(round_up(entry.tile.groups, entry.engine->pack()), layer.compute->groups);
+        entry.tile.groups =
+            std::min(round_up(entry.tile.groups, entry.engine->pack()), layer.compute->groups);
       }
       if (entry.tile.groups > 1) {
         entry.tile.out_channels = layer.compute->out_channels;
@@ -164,7 +167,8 @@ LayerCost describe_layer(const LayerPlan& plan) {
   } else {
     cost.tiles = plan.vector->chunks;
   }
-  cost.bitops = static_cast<double>(layer.macs()) * setting.widths.weight * setting.widths.activation;
+  cost.bitops =
+      static_cast<double>(layer.macs()) * setting.widths.weight * setting.widths.activation;
   cost.parameter_bits = layer.weights * setting.widths.weight + layer.biases * 32;
   return cost;
 }

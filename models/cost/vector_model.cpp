@@ -17,7 +17,8 @@ VectorModel::VectorModel(const LayerSetting& setting, const Accelerator& acceler
   if (accelerator.ideal_memory) return;
   const double work = std::max({operations, outputs, static_cast<double>(shape.input_elements)});
   post_cycles = work / accelerator.post_processing.lanes;
-  // A chunk is a few requests, so that post-processing starts early, and at most a tile of its buffer.
+  // A chunk is a few requests, so that post-processing starts early, and at most a tile of its
+  // buffer.
   constexpr double kRequestsPerChunk = 4;
   const Memory& memory = accelerator.memory;
   const double few = kRequestsPerChunk * static_cast<double>(to_bits(memory.dram.request).count());
@@ -42,13 +43,15 @@ ClosedForm VectorModel::closed_form(const Accelerator& accelerator) const {
   if (accelerator.ideal_memory) return form;
   const double per_bit[2] = {1.0 / memory.dram.bandwidth,
                              memory.scratchpad ? 1.0 / memory.scratchpad->bandwidth : 0.0};
-  const double access[2] = {static_cast<double>(memory.dram.latency.count()),
-                            memory.scratchpad ? static_cast<double>(memory.scratchpad->latency.count()) : 0.0};
+  const double access[2] = {
+      static_cast<double>(memory.dram.latency.count()),
+      memory.scratchpad ? static_cast<double>(memory.scratchpad->latency.count()) : 0.0};
   const auto parts = static_cast<double>(chunks);
   const int out = output_home == Home::dram ? 0 : 1;
   const double store = output_bits * per_bit[out];
   // The last chunk may share its first burst with the one before.
-  const double shared_bits = out == 0 ? 8.0 * static_cast<double>(memory.dram.burst.count() - 1) : 0.0;
+  const double shared_bits =
+      out == 0 ? 8.0 * static_cast<double>(memory.dram.burst.count() - 1) : 0.0;
   const double last_store = std::max(0.0, output_bits / parts - shared_bits) * per_bit[out];
   const auto depth = static_cast<double>(accelerator.post_processing.latency.count());
   const double port =
@@ -57,7 +60,8 @@ ClosedForm VectorModel::closed_form(const Accelerator& accelerator) const {
   double lead = 0;
   for (int home = 0; home < 2; ++home) {
     if (input_bits[home] > 0) {
-      lead = std::max(lead, access[home] + std::max(input_bits[home] * per_bit[home], port) / parts);
+      lead =
+          std::max(lead, access[home] + std::max(input_bits[home] * per_bit[home], port) / parts);
     }
   }
   form.lead_in = lead;

@@ -1,5 +1,6 @@
-// A layer without multiply-accumulates on one machine: its tensors stream through the post-processing
-// unit in chunks, each a few memory requests, fetched ahead as far as the buffers hold them.
+// A layer without multiply-accumulates on one machine: its tensors stream through the
+// post-processing unit in chunks, each a few memory requests, fetched ahead as far as the buffers
+// hold them.
 //
 // Ignored: rows that neighbouring windows of a pool share are read once (a line buffer; errs low).
 #pragma once
@@ -11,7 +12,7 @@ namespace widthwise {
 struct VectorModel {
   VectorModel(const LayerSetting& setting, const Accelerator& accelerator);
 
-  double input_bits[2] = {0, 0};   // from DRAM, from the scratchpad
+  double input_bits[2] = {0, 0};  // from DRAM, from the scratchpad
   double output_bits = 0;
   Home output_home = Home::dram;
   double post_cycles = 0;

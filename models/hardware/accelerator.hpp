@@ -1,6 +1,6 @@
-// An accelerator as plain data: one struct per mapping of an `accelerator/1` file. Defaults stand in
-// the member initialisers and nowhere else. The reader (accelerator_reader.hpp) hands out validated
-// values only.
+// An accelerator as plain data: one struct per mapping of an `accelerator/1` file. Defaults stand
+// in the member initialisers and nowhere else. The reader (accelerator_reader.hpp) hands out
+// validated values only.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +32,8 @@ enum class GroupMapping { sequential, block_diagonal };
 /// buffers beside the PEs.
 enum class WeightDelivery { preloaded, streamed };
 
-/// rows x array rows + columns x array columns + used_columns x columns in use + constant, in cycles.
+/// rows x array rows + columns x array columns + used_columns x columns in use + constant, in
+/// cycles.
 struct LinearCycles {
   int rows = 0;
   int columns = 0;
@@ -55,8 +56,8 @@ struct EngineTiming {
   FoldOverlap folds = FoldOverlap::pipelined;
   std::optional<int> stream_block = 1;  // a stream takes a multiple of so many cycles; none: of as
                                         // many as the array has rows...
-  bool pad_last_block = false;        // ...the last stream of the layer too
-  int fold_gap = 0;                   // idle cycles between two folds
+  bool pad_last_block = false;          // ...the last stream of the layer too
+  int fold_gap = 0;                     // idle cycles between two folds
 };
 
 struct Engine {
@@ -73,28 +74,28 @@ struct Engine {
 
   // mac_array: precision.*
   Scaling scaling = Scaling::fixed;
-  int max_bits = 8;                     // operand width of one PE in one cycle
-  std::vector<int> supported_bits;      // fusion, subword: widths that the PE splits into, ascending
-  bool temporal = false;                // wider operands take several passes
+  int max_bits = 8;                 // operand width of one PE in one cycle
+  std::vector<int> supported_bits;  // fusion, subword: widths that the PE splits into, ascending
+  bool temporal = false;            // wider operands take several passes
 
   // bit_serial: precision.*
   SerialOperand serial = SerialOperand::both;
-  int lanes = 64;                       // products per unit and cycle along K
-  int parallel_bits = 16;               // width of the operand that is not serial
-  int weight_bits_per_cycle = 1;        // planes of the serial weight operand taken at once
-  int activation_bits_per_cycle = 1;    // planes of the serial activation operand taken at once
+  int lanes = 64;                     // products per unit and cycle along K
+  int parallel_bits = 16;             // width of the operand that is not serial
+  int weight_bits_per_cycle = 1;      // planes of the serial weight operand taken at once
+  int activation_bits_per_cycle = 1;  // planes of the serial activation operand taken at once
   int max_weight_bits = 16;
   int max_activation_bits = 16;
-  bool sign_plane = false;              // w magnitude planes and a sign plane: w + 1 planes
+  bool sign_plane = false;  // w magnitude planes and a sign plane: w + 1 planes
 };
 
 struct Buffer {
   Bytes capacity{0};
-  bool double_buffered = true;         // a tile takes at most half; as many tiles as fit are
-                                       // fetched ahead, at least one
-  std::optional<double> read_port;     // bits per cycle towards the engine; none: what it asks for
-  std::optional<double> write_port;    // bits per cycle from the DMA (input, weight)
-  std::string sram = "sram";           // family of the energy table
+  bool double_buffered = true;       // a tile takes at most half; as many tiles as fit are
+                                     // fetched ahead, at least one
+  std::optional<double> read_port;   // bits per cycle towards the engine; none: what it asks for
+  std::optional<double> write_port;  // bits per cycle from the DMA (input, weight)
+  std::string sram = "sram";         // family of the energy table
 };
 
 /// raw: a convolution's input as it is, each element once per tile. im2col: one row of K per output
@@ -102,18 +103,18 @@ struct Buffer {
 enum class InputLayout { raw, im2col };
 
 struct Dram {
-  double bandwidth = 0;                // bits per cycle of the accelerator's clock
-  Cycles latency{0};                   // of the first beat of a request
-  Bytes burst{1};                      // a transfer of a tile is rounded up to a multiple
-  std::string technology;              // row of the energy table
-  Bytes request{2048};                 // the DMA splits transfers into requests of so many bytes
-  int outstanding = 8;                 // requests in flight
+  double bandwidth = 0;    // bits per cycle of the accelerator's clock
+  Cycles latency{0};       // of the first beat of a request
+  Bytes burst{1};          // a transfer of a tile is rounded up to a multiple
+  std::string technology;  // row of the energy table
+  Bytes request{2048};     // the DMA splits transfers into requests of so many bytes
+  int outstanding = 8;     // requests in flight
 };
 
 /// On-chip memory behind the DMA that keeps whole tensors between layers.
 struct Scratchpad {
   Bytes capacity{0};
-  double bandwidth = 0;                // bits per cycle
+  double bandwidth = 0;  // bits per cycle
   Cycles latency{0};
   std::string sram = "sram";
 };
@@ -124,17 +125,17 @@ struct Memory {
   Buffer weight_buffer;
   Buffer output_buffer;
   InputLayout input_layout = InputLayout::raw;  // how the input buffer holds a convolution's input
-  bool fetch_padding = false;          // zero padding lies in DRAM and is fetched like data
+  bool fetch_padding = false;  // zero padding lies in DRAM and is fetched like data
   std::optional<Scratchpad> scratchpad;
-  bool keep_on_chip = true;            // with a scratchpad: tensors that fit stay there
-  std::optional<BitWidth> output_bits;   // outputs of compute layers leave at this width, not at
-                                         // the width that their consumers ask for
-  bool read_initial_sums = false;      // partial sums start from values read from DRAM, not from 0
+  bool keep_on_chip = true;             // with a scratchpad: tensors that fit stay there
+  std::optional<BitWidth> output_bits;  // outputs of compute layers leave at this width, not at
+                                        // the width that their consumers ask for
+  bool read_initial_sums = false;       // partial sums start from values read from DRAM, not from 0
 };
 
 struct PostProcessing {
-  int lanes = 16;          // elements per cycle
-  Cycles latency{4};       // pipeline depth
+  int lanes = 16;     // elements per cycle
+  Cycles latency{4};  // pipeline depth
 };
 
 enum class Objective { latency, energy, edp };
@@ -158,7 +159,7 @@ struct Tile {
 struct Tiling {
   Objective objective = Objective::latency;
   double slack = 0;  // share by which a tile with less DRAM traffic may be worse in the objective
-  std::map<std::string, Tile> fixed;   // by layer name: no search
+  std::map<std::string, Tile> fixed;  // by layer name: no search
 };
 
 struct Accelerator {
@@ -167,13 +168,13 @@ struct Accelerator {
   std::string reproduces;               // the published machine
   std::vector<std::string> leaves_out;  // what of it is not modelled
   Hertz clock{0};
-  std::string source;                   // the file as found, for messages
-  std::string energy_table;             // path of the energy file as found
+  std::string source;        // the file as found, for messages
+  std::string energy_table;  // path of the energy file as found
   Engine engine;
   Memory memory;
   PostProcessing post_processing;
   Tiling tiling;
-  bool ideal_memory = false;            // --ideal-memory: no DRAM and no buffer-port limits
+  bool ideal_memory = false;  // --ideal-memory: no DRAM and no buffer-port limits
 
   /// Every key with its resolved value, in the file's form, for reports ("engine.rows" -> "16").
   std::vector<std::pair<std::string, std::string>> resolved;

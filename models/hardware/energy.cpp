@@ -35,10 +35,10 @@ EnergyModel::EnergyModel(const Accelerator& accelerator, const EnergyTable& tabl
         find_memory(table, memory.scratchpad->sram, memory.scratchpad->capacity, diagnostics);
   }
   diagnostics.throw_if_any();
-  const double leakage_mw =
-      units_ * unit_.leakage.count() + input_.leakage.count() + weight_.leakage.count() +
-      output_.leakage.count() + scratchpad_.leakage.count() +
-      accelerator.post_processing.lanes * post_.leakage_per_lane.count();
+  const double leakage_mw = units_ * unit_.leakage.count() + input_.leakage.count() +
+                            weight_.leakage.count() + output_.leakage.count() +
+                            scratchpad_.leakage.count() +
+                            accelerator.post_processing.lanes * post_.leakage_per_lane.count();
   constexpr double kPicojoulesPerSecondPerMilliwatt = 1e9;
   leakage_pj_per_cycle_ = leakage_mw * kPicojoulesPerSecondPerMilliwatt / accelerator.clock.count();
 }
@@ -79,9 +79,9 @@ EnergyBreakdown EnergyModel::energy(const Activity& activity, Cycles latency) co
   energy.weight_buffer = access(weight_, activity.weight_buffer_read, activity.weight_buffer_write);
   energy.output_buffer = access(output_, activity.output_buffer_read, activity.output_buffer_write);
   energy.scratchpad = access(scratchpad_, activity.scratchpad_read, activity.scratchpad_write);
-  energy.dram =
-      Picojoules(8.0 * (static_cast<double>(activity.dram_read.count()) * dram_.read_per_bit.count() +
-                        static_cast<double>(activity.dram_write.count()) * dram_.write_per_bit.count()));
+  energy.dram = Picojoules(
+      8.0 * (static_cast<double>(activity.dram_read.count()) * dram_.read_per_bit.count() +
+             static_cast<double>(activity.dram_write.count()) * dram_.write_per_bit.count()));
   energy.post = Picojoules(activity.post_outputs * post_.requantize.count() +
                            activity.post_operations * post_.operation.count());
   energy.leakage = Picojoules(static_cast<double>(latency.count()) * leakage_pj_per_cycle_);

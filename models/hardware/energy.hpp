@@ -3,14 +3,14 @@
 // Models: products by width, clock of the array while it runs, every bit read from or written to a
 // buffer, the scratchpad and DRAM, every output requantized and every element operation, leakage of
 // array and memories over the whole latency.
-// Ignores: the interconnect between buffers and array, control logic, refresh and idle power of DRAM
-// (errs low), clock gating of unused rows and columns (errs high); operands narrower than the
+// Ignores: the interconnect between buffers and array, control logic, refresh and idle power of
+// DRAM (errs low), clock gating of unused rows and columns (errs high); operands narrower than the
 // operation they run as toggle less than is charged (errs high).
 #pragma once
 
 #include "models/base/error.hpp"
-#include "models/hardware/activity.hpp"
 #include "models/hardware/accelerator.hpp"
+#include "models/hardware/activity.hpp"
 #include "models/hardware/energy_table.hpp"
 #include "models/hardware/engine.hpp"
 #include "models/hardware/table_lookup.hpp"
@@ -23,7 +23,8 @@ class EnergyModel {
   EnergyModel(const Accelerator& accelerator, const EnergyTable& table);
 
   /// Reports to `diagnostics` if the table lacks the operation of a mode.
-  void check_operation(const WidthMode& mode, const std::string& layer, Diagnostics& diagnostics) const;
+  void check_operation(const WidthMode& mode, const std::string& layer,
+                       Diagnostics& diagnostics) const;
 
   [[nodiscard]] EnergyBreakdown energy(const Activity& activity, Cycles latency) const;
 

@@ -21,9 +21,9 @@ struct OperationEnergy {
 /// A processing element or bit-serial dot-product unit.
 struct UnitEnergy {
   std::string name;
-  Picojoules clock_per_cycle{0};   // clock tree and registers of one unit while the array runs
-  Milliwatts leakage{0};           // of one unit
-  SquareMicrometres area{0};       // of one unit
+  Picojoules clock_per_cycle{0};  // clock tree and registers of one unit while the array runs
+  Milliwatts leakage{0};          // of one unit
+  SquareMicrometres area{0};      // of one unit
   std::vector<OperationEnergy> operations;
   std::string source;
 };
@@ -52,8 +52,8 @@ struct DramEnergy {
 
 /// Element operations of the post-processing unit.
 struct PostEnergy {
-  Picojoules requantize{0};   // scale, round and clip one output
-  Picojoules operation{0};    // one addition, comparison or function value
+  Picojoules requantize{0};  // scale, round and clip one output
+  Picojoules operation{0};   // one addition, comparison or function value
   Milliwatts leakage_per_lane{0};
   SquareMicrometres area_per_lane{0};
   std::string source;

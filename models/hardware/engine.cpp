@@ -23,7 +23,8 @@ std::optional<Pieces> split_width(const Engine& engine, BitWidth bits) {
   const auto piece = static_cast<BitWidth>(ceil_div(bits, pieces.passes));
   pieces.width = engine.max_bits;
   if (engine.scaling != Scaling::fixed) {
-    const auto fitting = std::lower_bound(engine.supported_bits.begin(), engine.supported_bits.end(), piece);
+    const auto fitting =
+        std::lower_bound(engine.supported_bits.begin(), engine.supported_bits.end(), piece);
     ensure(fitting != engine.supported_bits.end(), "supported widths reach max_bits");
     pieces.width = *fitting;
   }
@@ -74,8 +75,8 @@ std::optional<WidthMode> serial_mode(const Engine& engine, LayerWidths widths) {
     const std::int64_t planes = widths.weight + (engine.sign_plane ? 1 : 0);
     mode.weight_passes = ceil_div(planes, engine.weight_bits_per_cycle);
     mode.weight_bits_per_pass = engine.weight_bits_per_cycle;
-    mode.computed.weight = static_cast<BitWidth>(
-        round_up(planes, engine.weight_bits_per_cycle) - (engine.sign_plane ? 1 : 0));
+    mode.computed.weight = static_cast<BitWidth>(round_up(planes, engine.weight_bits_per_cycle) -
+                                                 (engine.sign_plane ? 1 : 0));
   } else {
     mode.weight_passes = ceil_div(widths.weight, engine.parallel_bits);
     mode.weight_bits_per_pass = std::min<BitWidth>(widths.weight, engine.parallel_bits);
@@ -146,18 +147,20 @@ ResolvedTiming resolved_timing(const Engine& engine) {
 }
 
 std::int64_t evaluate(const LinearCycles& linear, const Engine& engine, std::int64_t used_columns) {
-  return std::max<std::int64_t>(
-      0, static_cast<std::int64_t>(linear.rows) * engine.rows +
-             static_cast<std::int64_t>(linear.columns) * engine.columns +
-             linear.used_columns * used_columns + linear.constant);
+  return std::max<std::int64_t>(0, static_cast<std::int64_t>(linear.rows) * engine.rows +
+                                       static_cast<std::int64_t>(linear.columns) * engine.columns +
+                                       linear.used_columns * used_columns + linear.constant);
 }
 
 bool unrolls_kernel(const Engine& engine, const ComputeShape& shape, bool reads_network_input) {
   if (shape.kernel_h * shape.kernel_w == 1) return false;
   switch (engine.reduction) {
-    case Reduction::channels: return false;
-    case Reduction::im2col: return true;
-    case Reduction::automatic: return reads_network_input;
+    case Reduction::channels:
+      return false;
+    case Reduction::im2col:
+      return true;
+    case Reduction::automatic:
+      return reads_network_input;
   }
   return false;
 }
@@ -180,10 +183,10 @@ std::int64_t groups_per_pack(const Engine& engine, const WidthMode& mode, const 
   }
   const std::int64_t lanes = lanes_along_k(engine, mode);
   const std::int64_t terms = im2col ? shape.k() : shape.in_channels;
-  const std::int64_t columns = engine.dataflow == Dataflow::input_stationary &&
-                                       engine.kind == EngineKind::mac_array
-                                   ? shape.groups  // columns hold positions
-                                   : engine.columns / shape.out_channels;
+  const std::int64_t columns =
+      engine.dataflow == Dataflow::input_stationary && engine.kind == EngineKind::mac_array
+          ? shape.groups  // columns hold positions
+          : engine.columns / shape.out_channels;
   return std::max<std::int64_t>(1, std::min({shape.groups, lanes / terms, columns}));
 }
 
@@ -229,9 +232,12 @@ LayerTiming::LayerTiming(const Engine& engine, const WidthMode& mode, const Engi
       ports_(ports),
       accumulator_bits_(engine.accumulator_bits) {
   const bool array = engine.kind == EngineKind::mac_array;
-  if (array && engine.dataflow == Dataflow::weight_stationary) streams_ = Axis::m;
-  else if (array && engine.dataflow == Dataflow::input_stationary) streams_ = Axis::n;
-  else streams_ = Axis::k;
+  if (array && engine.dataflow == Dataflow::weight_stationary)
+    streams_ = Axis::m;
+  else if (array && engine.dataflow == Dataflow::input_stationary)
+    streams_ = Axis::n;
+  else
+    streams_ = Axis::k;
   streamed_weights_ = streams_ == Axis::m && engine.weights == WeightDelivery::streamed;
   sums_in_array_ = streams_ == Axis::k || streamed_weights_;
 
@@ -259,8 +265,8 @@ LayerTiming::LayerTiming(const Engine& engine, const WidthMode& mode, const Engi
   const std::int64_t rows_used = std::min<std::int64_t>(rows_, work.m);
   const std::int64_t columns_used = std::min<std::int64_t>(columns_, work.n);
   // A bit-parallel array is handed operands as they are stored; a bit-serial one reads planes.
-  const std::int64_t input_bits = array ? ceil_div(work.stored_input, mode.activation_passes)
-                                        : mode.activation_bits_per_pass;
+  const std::int64_t input_bits =
+      array ? ceil_div(work.stored_input, mode.activation_passes) : mode.activation_bits_per_pass;
   const std::int64_t weight_bits = mode.weight_bits_per_pass;
   switch (streams_) {
     case Axis::m:
@@ -294,22 +300,25 @@ LayerTiming::LayerTiming(const Engine& engine, const WidthMode& mode, const Engi
                             std::min(columns_, streams_ == Axis::n ? work.m : work.n));
     const auto port_cycles = static_cast<std::int64_t>(std::ceil(fold_bits / *stationary_port));
     if (port_cycles > load_) {
-      if (pipelined_) start_ += port_cycles - load_;
-      else fill_ += port_cycles - load_;
+      if (pipelined_)
+        start_ += port_cycles - load_;
+      else
+        fill_ += port_cycles - load_;
       load_ = port_cycles;
       if (load_hidden_) preload_ = load_;
     }
   }
 
-  input_read_factor_ = array ? work.stored_input * mode.weight_passes
-                             : mode.activation_bits_per_pass * passes_;
+  input_read_factor_ =
+      array ? work.stored_input * mode.weight_passes : mode.activation_bits_per_pass * passes_;
   weight_read_factor_ = weight_bits * passes_;
 }
 
 std::int64_t LayerTiming::step_cycles(std::int64_t lanes_used) const {
   double cycles = 1;
   const auto lanes = static_cast<double>(lanes_used);
-  if (ports_.input) cycles = std::max(cycles, std::ceil(lanes * input_bits_per_lane_ / *ports_.input));
+  if (ports_.input)
+    cycles = std::max(cycles, std::ceil(lanes * input_bits_per_lane_ / *ports_.input));
   if (ports_.weight) {
     cycles = std::max(cycles, std::ceil(lanes * weight_bits_per_lane_ / *ports_.weight));
   }
@@ -366,10 +375,13 @@ KSums LayerTiming::k_sums(std::int64_t channels) const {
   sums.step_cycles = k_stream(channels);
   if (streams_ == Axis::k) {
     const std::int64_t stream = round_up(k_stream(channels), block_);
-    // Each pass traverses the array and is followed by the gap; load, fill and drain are the fold's.
+    // Each pass traverses the array and is followed by the gap; load, fill and drain are the
+    // fold's.
     const std::int64_t all_passes = passes_ * (stream + gap_);
-    if (pipelined_) sums.stream = load_hidden_ ? std::max(all_passes, load_) : all_passes + load_;
-    else sums.stream = fill_ + all_passes + drain_;
+    if (pipelined_)
+      sums.stream = load_hidden_ ? std::max(all_passes, load_) : all_passes + load_;
+    else
+      sums.stream = fill_ + all_passes + drain_;
   }
   return sums;
 }
@@ -440,7 +452,8 @@ std::int64_t LayerTiming::last_tile_credit(std::int64_t m, std::int64_t n,
              (load_hidden_ ? 0 : load_);
     }
   }
-  const std::int64_t needed = (pad_last_ ? round_up(stream, block_) : stream) + (load_hidden_ ? 0 : load_);
+  const std::int64_t needed =
+      (pad_last_ ? round_up(stream, block_) : stream) + (load_hidden_ ? 0 : load_);
   return fold - needed;
 }
 
@@ -451,8 +464,8 @@ EngineTraffic LayerTiming::traffic(const MSums& m, const NSums& n, const KSums& 
   switch (streams_) {
     case Axis::m:
       traffic.input_read = m.total * k.total * n.blocks * input_read_factor_;
-      traffic.weight_read = n.total * k.total * weight_read_factor_ *
-                            (streamed_weights_ ? m.total : m.tiles);
+      traffic.weight_read =
+          n.total * k.total * weight_read_factor_ * (streamed_weights_ ? m.total : m.tiles);
       break;
     case Axis::n:
       traffic.input_read = m.total * k.total * n.tiles * input_read_factor_;

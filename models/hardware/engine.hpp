@@ -1,15 +1,16 @@
 // Timing of the compute engines: how many cycles the array needs for a block of a layer.
 //
 // Both engines are described by one scheme. A block of M output positions x N output channels x K
-// reduction terms is cut into *folds*: what the array holds at once. A fold streams operands for some
-// cycles; around its stream lie the preload of a stationary operand, the skew of the systolic
+// reduction terms is cut into *folds*: what the array holds at once. A fold streams operands for
+// some cycles; around its stream lie the preload of a stationary operand, the skew of the systolic
 // wavefront (fill) and its emptying (drain). What lies where:
 //
 //   engine, dataflow        rows   columns   in time (stream)   folds per block
 //   mac_array, weight st.   K/p    N         M                  K-steps x ceil(N/C) x passes
 //   mac_array, input st.    K/p    M         N                  K-steps x ceil(M/C) x passes
-//   mac_array, output st.   M      N         K/p                ceil(M/R) x ceil(N/C), stream x passes
-//   bit_serial              M      N         K/lanes            ceil(M/R) x ceil(N/C), stream x passes
+//   mac_array, output st.   M      N         K/p                ceil(M/R) x ceil(N/C), stream x
+//   passes bit_serial              M      N         K/lanes            ceil(M/R) x ceil(N/C),
+//   stream x passes
 //
 // with p products per PE and cycle and `passes` traversals for bit-planes or wide operands:
 //   fixed    p = 1                                 (operands padded to the PE's width)
@@ -18,13 +19,13 @@
 //   serial   p = lanes; planes: both w a (BISMO, Loom), weights w (UNPU), activations a (Stripes)
 // w', a' = widths rounded up to supported ones.
 //
-// Sums over the tiles of a tiling are exact and cheap because every figure is a sum of at most three
-// products of a function of m, one of n and one of k (MSums, NSums, KSums): the sum over all
+// Sums over the tiles of a tiling are exact and cheap because every figure is a sum of at most
+// three products of a function of m, one of n and one of k (MSums, NSums, KSums): the sum over all
 // combinations of tiles is the product of the sums. A single tile is the case of one tile each.
 //
 // Ignored: bank conflicts, operands that a port delivers across a fold boundary (errs high where a
-// port is narrow), clock-domain crossings (errs low). Partially used rows and columns are counted as
-// full in a port's demand, except along K.
+// port is narrow), clock-domain crossings (errs low). Partially used rows and columns are counted
+// as full in a port's demand, except along K.
 #pragma once
 
 #include <array>
@@ -40,14 +41,14 @@ namespace widthwise {
 
 /// How an engine computes with a pair of widths.
 struct WidthMode {
-  LayerWidths computed;         // asked widths rounded up to what the engine does
-  std::int64_t products = 1;    // along K, per PE or unit and cycle
-  std::int64_t passes = 1;      // traversals of the array
-  std::int64_t weight_passes = 1;      // of these, for the weights' sake; passes = product of the two
+  LayerWidths computed;            // asked widths rounded up to what the engine does
+  std::int64_t products = 1;       // along K, per PE or unit and cycle
+  std::int64_t passes = 1;         // traversals of the array
+  std::int64_t weight_passes = 1;  // of these, for the weights' sake; passes = product of the two
   std::int64_t activation_passes = 1;
-  BitWidth weight_bits_per_pass = 8;   // what one product of one pass reads
+  BitWidth weight_bits_per_pass = 8;  // what one product of one pass reads
   BitWidth activation_bits_per_pass = 8;
-  LayerWidths operation;        // widths of one counted operation, a row of the energy table
+  LayerWidths operation;  // widths of one counted operation, a row of the energy table
   double operations_per_mac = 1;
 };
 
@@ -57,7 +58,8 @@ std::optional<WidthMode> width_mode(const Engine& engine, LayerWidths widths);
 /// "weights 1..16 x activations 1..16", for error messages.
 std::string supported_widths(const Engine& engine);
 
-/// The timing parameters with the values of the dataflow and of the array where the file gives none.
+/// The timing parameters with the values of the dataflow and of the array where the file gives
+/// none.
 struct ResolvedTiming {
   LinearCycles load, fill, drain;
   bool load_hidden = true;
@@ -69,13 +71,13 @@ std::int64_t evaluate(const LinearCycles& linear, const Engine& engine, std::int
 
 /// A layer as the array sees it: `pack` groups side by side on the diagonal of one matrix.
 struct EngineWork {
-  std::int64_t m = 1;                 // output positions of the layer
-  std::int64_t n = 1;                 // output channels of a pack
-  std::int64_t channels = 1;          // input channels of a pack
-  std::int64_t kernel = 1;            // kernel positions
-  std::int64_t pack = 1;              // groups in a pack
-  bool im2col = false;                // kernel positions unrolled in space
-  BitWidth stored_input = 8;          // width that the input buffer holds and delivers
+  std::int64_t m = 1;         // output positions of the layer
+  std::int64_t n = 1;         // output channels of a pack
+  std::int64_t channels = 1;  // input channels of a pack
+  std::int64_t kernel = 1;    // kernel positions
+  std::int64_t pack = 1;      // groups in a pack
+  bool im2col = false;        // kernel positions unrolled in space
+  BitWidth stored_input = 8;  // width that the input buffer holds and delivers
 };
 
 /// Groups that share the array at once: 1, or as many as fit the columns and the lanes along K.
@@ -93,9 +95,9 @@ struct EnginePorts {
 
 struct MSums {
   std::int64_t tiles = 0;
-  std::int64_t total = 0;        // output positions
-  std::int64_t blocks = 0;       // array-sized blocks of positions
-  std::int64_t stream[2] = {};   // fold cycles where M streams: full K-steps, last K-step
+  std::int64_t total = 0;       // output positions
+  std::int64_t blocks = 0;      // array-sized blocks of positions
+  std::int64_t stream[2] = {};  // fold cycles where M streams: full K-steps, last K-step
   MSums& add(const MSums& other, std::int64_t times);
 };
 
@@ -103,7 +105,7 @@ struct NSums {
   std::int64_t tiles = 0;
   std::int64_t total = 0;
   std::int64_t blocks = 0;
-  std::int64_t stream[2] = {};   // fold cycles where N streams
+  std::int64_t stream[2] = {};  // fold cycles where N streams
   NSums& add(const NSums& other, std::int64_t times);
 };
 
@@ -120,18 +122,20 @@ struct KSums {
 /// Cycles of the array. fill + drain here are those of every fold that are not hidden.
 struct EngineCycles {
   std::int64_t busy = 0;
-  std::int64_t wait_input = 0;   // input port narrower than the array's demand
+  std::int64_t wait_input = 0;  // input port narrower than the array's demand
   std::int64_t wait_weight = 0;
   std::int64_t fill = 0;
   std::int64_t drain = 0;
-  [[nodiscard]] std::int64_t total() const { return busy + wait_input + wait_weight + fill + drain; }
+  [[nodiscard]] std::int64_t total() const {
+    return busy + wait_input + wait_weight + fill + drain;
+  }
 };
 
 /// Bits between the buffers and the array.
 struct EngineTraffic {
   std::int64_t input_read = 0;
   std::int64_t weight_read = 0;
-  std::int64_t sums_read = 0;     // partial sums
+  std::int64_t sums_read = 0;  // partial sums
   std::int64_t sums_written = 0;
 };
 
@@ -155,8 +159,8 @@ class LayerTiming {
   [[nodiscard]] std::int64_t start_cycles() const { return start_; }
   /// After the last stream of a layer.
   [[nodiscard]] std::int64_t finish_cycles() const { return finish_; }
-  /// Cycles counted in the last tile that the very last fold of a layer does not need: the preload of
-  /// a next fold that does not come, padding, the gap. Part of EngineCycles::fill of that tile.
+  /// Cycles counted in the last tile that the very last fold of a layer does not need: the preload
+  /// of a next fold that does not come, padding, the gap. Part of EngineCycles::fill of that tile.
   [[nodiscard]] std::int64_t last_tile_credit(std::int64_t m, std::int64_t n,
                                               std::int64_t channels) const;
   [[nodiscard]] bool credit_depends_on_n() const { return streams_ == Axis::n; }
@@ -181,7 +185,7 @@ class LayerTiming {
   bool pipelined_ = true;
   bool load_hidden_ = true;
   bool streamed_weights_ = false;
-  bool sums_in_array_ = false;   // partial sums stay in the array over the K-steps of a tile
+  bool sums_in_array_ = false;  // partial sums stay in the array over the K-steps of a tile
   std::int64_t load_ = 0, fill_ = 0, drain_ = 0;  // per fold, without used columns
   std::int64_t used_columns_factor_ = 0;
   std::int64_t gap_ = 0, block_ = 1;
@@ -189,9 +193,9 @@ class LayerTiming {
   std::int64_t start_ = 0, finish_ = 0, preload_ = 0;
   double input_bits_per_lane_ = 0, weight_bits_per_lane_ = 0;  // demand of a step per lane along K
   EnginePorts ports_;
-  std::int64_t step_full_ = 1, step_edge_ = 1;    // cycles of a step
-  bool uniform_steps_ = true;                     // a partly used K-step takes as long as a full one
-  bool input_limits_ = false;                     // the input port is the slower of the two
+  std::int64_t step_full_ = 1, step_edge_ = 1;  // cycles of a step
+  bool uniform_steps_ = true;                   // a partly used K-step takes as long as a full one
+  bool input_limits_ = false;                   // the input port is the slower of the two
   std::int64_t input_read_factor_ = 8, weight_read_factor_ = 8;  // bits per element read
   std::int64_t accumulator_bits_ = 32;
 };

@@ -1,7 +1,8 @@
 // A network: layers joined by tensors.
 //
-// What it models: what every layer computes (a convolution-shaped loop nest, which also serves fully
-// connected layers, matrix products and recurrent gates) or moves (pooling, addition, concatenation,
+// What it models: what every layer computes (a convolution-shaped loop nest, which also serves
+// fully connected layers, matrix products and recurrent gates) or moves (pooling, addition,
+// concatenation,
 // ...), the tensors between them, and how many parameters they hold. Bit-widths are not part of a
 // network: see widths.hpp.
 //
@@ -45,9 +46,9 @@ bool has_macs(LayerKind kind);
 /// The loop nest of a layer with multiply-accumulates. All counts in elements.
 ///
 /// A fully connected layer over a batch of B vectors is batch = B, out_h = out_w = 1; a matrix
-/// product M x N x K is batch = 1, out_h = M, out_w = 1, out_channels = N, in_channels = K; a batched
-/// product of activations has one group per matrix. GEMM view: M = batch out_h out_w,
-/// N = out_channels, K = in_channels kernel_h kernel_w, G = groups.
+/// product M x N x K is batch = 1, out_h = M, out_w = 1, out_channels = N, in_channels = K; a
+/// batched product of activations has one group per matrix. GEMM view: M = batch out_h out_w, N =
+/// out_channels, K = in_channels kernel_h kernel_w, G = groups.
 struct ComputeShape {
   std::int64_t batch = 1;
   std::int64_t groups = 1;
@@ -71,7 +72,9 @@ struct ComputeShape {
   [[nodiscard]] std::int64_t n() const { return out_channels; }
   [[nodiscard]] std::int64_t k() const { return in_channels * kernel_h * kernel_w; }
   [[nodiscard]] std::int64_t macs() const { return repeat * groups * m() * n() * k(); }
-  [[nodiscard]] std::int64_t input_elements() const { return batch * groups * in_channels * in_h * in_w; }
+  [[nodiscard]] std::int64_t input_elements() const {
+    return batch * groups * in_channels * in_h * in_w;
+  }
   [[nodiscard]] std::int64_t weight_elements() const { return groups * n() * k(); }
   [[nodiscard]] std::int64_t output_elements() const { return groups * m() * n(); }
 
@@ -89,9 +92,9 @@ struct VectorShape {
 
 struct Tensor {
   std::string name;
-  std::vector<std::int64_t> shape;     // batch first
-  std::optional<LayerId> producer;     // none: an input of the network
-  std::vector<LayerId> consumers;      // empty: only an output of the network
+  std::vector<std::int64_t> shape;  // batch first
+  std::optional<LayerId> producer;  // none: an input of the network
+  std::vector<LayerId> consumers;   // empty: only an output of the network
   bool is_output = false;
 
   [[nodiscard]] std::int64_t elements() const;
@@ -100,14 +103,14 @@ struct Tensor {
 struct Layer {
   std::string name;  // unique in the network
   LayerKind kind = LayerKind::convolution;
-  std::string op;  // what the source calls it, e.g. "Conv" or "max_pool"
+  std::string op;                       // what the source calls it, e.g. "Conv" or "max_pool"
   std::optional<ComputeShape> compute;  // present exactly if has_macs(kind)
   std::optional<VectorShape> vector;    // present exactly otherwise
   std::vector<TensorId> inputs;         // activation tensors in operand order
   TensorId output = 0;
-  std::int64_t weights = 0;          // constant parameters at the layer's weight width
-  std::int64_t biases = 0;           // parameters that stay at 32 bits (bias, folded batch-norm)
-  std::vector<std::string> fused;    // operators done on the fly by the post-processing unit
+  std::int64_t weights = 0;        // constant parameters at the layer's weight width
+  std::int64_t biases = 0;         // parameters that stay at 32 bits (bias, folded batch-norm)
+  std::vector<std::string> fused;  // operators done on the fly by the post-processing unit
 
   [[nodiscard]] std::int64_t macs() const { return compute ? compute->macs() : 0; }
 };
@@ -115,8 +118,8 @@ struct Layer {
 /// An immutable, validated, acyclic network. Copying shares the data.
 class Network {
  public:
-  /// Layers in an order in which every layer follows the producers of its inputs; ties are broken by
-  /// the order in the source, so that the order is stable.
+  /// Layers in an order in which every layer follows the producers of its inputs; ties are broken
+  /// by the order in the source, so that the order is stable.
   [[nodiscard]] const std::vector<Layer>& layers() const;
   [[nodiscard]] const std::vector<Tensor>& tensors() const;
   [[nodiscard]] const std::string& name() const;

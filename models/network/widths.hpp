@@ -24,8 +24,8 @@ struct LayerWidths {
 
 /// One rule of an assignment; later rules win over earlier ones.
 struct WidthRule {
-  std::string pattern;  // layer name, or a pattern with * and ?; "@first" and "@last" name the first
-                        // and last layer with constant weights
+  std::string pattern;  // layer name, or a pattern with * and ?; "@first" and "@last" name the
+                        // first and last layer with constant weights
   std::optional<BitWidth> weight;
   std::optional<BitWidth> activation;
   SourcePlace place;
@@ -40,15 +40,15 @@ struct Assignment {
 
 /// The widths of every layer and tensor of one network; indices as in the network.
 struct WidthPlan {
-  std::vector<LayerWidths> layers;   // a layer without weights has its activation width in both
-  std::vector<BitWidth> stored;      // per tensor
+  std::vector<LayerWidths> layers;  // a layer without weights has its activation width in both
+  std::vector<BitWidth> stored;     // per tensor
 };
 
 /// "w4a4", "w2a8": uniform widths. Throws InputError on anything else or on widths outside 1..16.
 Assignment parse_uniform_assignment(std::string_view text);
 
-/// Applies the rules. Throws InputError, all mistakes at once: a rule that matches no layer (with the
-/// nearest name), a rule that sets a weight width only on layers without weights.
+/// Applies the rules. Throws InputError, all mistakes at once: a rule that matches no layer (with
+/// the nearest name), a rule that sets a weight width only on layers without weights.
 WidthPlan resolve_widths(const Network& network, const Assignment& assignment);
 
 /// Sum of macs x weight bits x activation bits (products of activations: activation bits twice).

@@ -87,7 +87,8 @@ std::vector<Tile> stated_space(const LayerSetting& setting, const WidthMode& mod
   std::int64_t k_step = array ? (k_on_rows ? machine.engine.rows : 1) : machine.engine.lanes;
   std::int64_t n_step = machine.engine.columns;
   if (unrolls_kernel(machine.engine, shape, model.setting().reads_network_input)) {
-    k_step = std::max(std::min<std::int64_t>(k_step, 16), k_step / (shape.kernel_h * shape.kernel_w));
+    k_step =
+        std::max(std::min<std::int64_t>(k_step, 64), k_step / (shape.kernel_h * shape.kernel_w));
   }
   k_step = std::min(k_step, shape.in_channels);
   n_step = std::min(n_step, shape.out_channels);
@@ -117,7 +118,8 @@ std::vector<Tile> stated_space(const LayerSetting& setting, const WidthMode& mod
     const std::int64_t columns = ceil_of(tile.out_channels, engine.columns);
     const std::int64_t kernels = shape.kernel_h * shape.kernel_w * tile.groups;
     if (!array) {
-      return kernels * 16 * ceil_of(m, engine.rows) * columns * ceil_of(tile.in_channels, engine.lanes);
+      return kernels * 16 * ceil_of(m, engine.rows) * columns *
+             ceil_of(tile.in_channels, engine.lanes);
     }
     if (!k_on_rows) return kernels * ceil_of(m, engine.rows) * columns * tile.in_channels;
     return kernels * m * columns * ceil_of(tile.in_channels, engine.rows);

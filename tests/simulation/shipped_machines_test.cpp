@@ -23,9 +23,9 @@ constexpr double kPerLayer = 1.05;
 constexpr double kPerNetwork = 1.01;
 constexpr double kEnergy = 0.015;
 
-// Where the closed form is further below the simulation: layers of a few dozen large tiles, of which
-// the buffers hold two, so that the weights of the next run can not be fetched evenly. It does not see
-// that (models/cost/step_bounds.cpp); found on these, and no others may join them.
+// Where the closed form is further below the simulation: layers of a few dozen large tiles, of
+// which the buffers hold two, so that the weights of the next run can not be fetched evenly. It
+// does not see that (models/cost/step_bounds.cpp); found on these, and no others may join them.
 struct Exception {
   const char* machine;
   const char* network;

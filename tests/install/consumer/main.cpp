@@ -18,7 +18,8 @@ int main(int count, char** arguments) {
   try {
     using namespace widthwise;
     const std::string data = arguments[1];
-    const Accelerator machine = read_accelerator(data + "/configs/accelerators/bitfusion_16x32.yaml");
+    const Accelerator machine =
+        read_accelerator(data + "/configs/accelerators/bitfusion_16x32.yaml");
     const EnergyTable energy = read_energy_table(machine.energy_table);
     const Network network = gemm_network(64, 128, 512);
     const WidthPlan widths = resolve_widths(network, parse_uniform_assignment("w4a4"));
