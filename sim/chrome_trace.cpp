@@ -121,9 +121,8 @@ std::string ChromeTrace::text(const std::string& title) const {
   fmt::format_to(
       to, "{{\"displayTimeUnit\":\"ns\",\"otherData\":{{\"title\":\"{}\"}},\"traceEvents\":[\n",
       escaped(title));
-  fmt::format_to(
-      to, "{{\"ph\":\"M\",\"pid\":1,\"name\":\"process_name\",\"args\":{{\"name\":\"{}\"}}}}",
-      escaped(title));
+  fmt::format_to(to, R"({{"ph":"M","pid":1,"name":"process_name","args":{{"name":"{}"}}}})",
+                 escaped(title));
   for (const auto& [track, name] : kTracks) {
     fmt::format_to(to,
                    ",\n{{\"ph\":\"M\",\"pid\":1,\"tid\":{0},\"name\":\"thread_name\",\"args\":{{"

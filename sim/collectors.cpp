@@ -70,8 +70,8 @@ void CostCollector::layer_begins(std::size_t, const LayerPlan& plan, std::int64_
   run_.began = run_.array_ended = run_.post_ended = at;
   if (plan.engine) {
     const ComputeShape& shape = plan.engine->shape();
-    run_.activity.operations =
-        static_cast<double>(shape.macs() / shape.repeat) * plan.engine->mode().operations_per_mac;
+    const std::int64_t macs = shape.macs() / shape.repeat;
+    run_.activity.operations = static_cast<double>(macs) * plan.engine->mode().operations_per_mac;
   }
 }
 

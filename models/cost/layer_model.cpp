@@ -269,7 +269,8 @@ double LayerModel::row_words(std::int64_t channels, std::int64_t groups) const {
                    : round_up(channels * in_pack, lanes) * kernel_;
   };
   const std::int64_t rest = groups % pack_;
-  return static_cast<double>((groups / pack_) * row(pack_) + (rest > 0 ? row(rest) : 0));
+  const std::int64_t packs = groups / pack_;
+  return static_cast<double>(packs * row(pack_) + (rest > 0 ? row(rest) : 0));
 }
 
 double LayerModel::input_buffer_bits(double elements, double positions, std::int64_t channels,
@@ -571,7 +572,8 @@ ClosedForm LayerModel::closed(const MTiling& m, const NTiling& n, const KTiling&
       until_complete = static_cast<double>(timing_.total_cycles(
           at.m > at.k ? m.sums : first_m, at.n > at.k ? n.sums : first_n, before_last));
     }
-    until_complete *= static_cast<double>(tile_groups / pack_);
+    const std::int64_t packs = tile_groups / pack_;
+    until_complete *= static_cast<double>(packs);
     const std::int64_t last_pack = rest > 0 ? rest : pack_;
     last_step = static_cast<double>(
         cycles - timing_.last_tile_credit(m.last_m, n.last * last_pack, k.last * last_pack));

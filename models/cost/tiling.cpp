@@ -85,7 +85,7 @@ NetworkPlan plan_network(const Network& network, const WidthPlan& widths,
         setting.vector_input_bits[homes[input] == Home::dram ? 0 : 1] += bits;
       }
       entry.vector.emplace(setting, accelerator);
-      plan.layers.push_back(std::move(entry));
+      plan.layers.push_back(entry);
       continue;
     }
     if (layer.compute->second_operand_is_activation) {
@@ -98,7 +98,7 @@ NetworkPlan plan_network(const Network& network, const WidthPlan& widths,
       diagnostics.error({accelerator.source}, "layer '" + layer.name + "'",
                         "expected " + supported_widths(accelerator.engine) + ", got " +
                             width_text(setting.widths));
-      plan.layers.push_back(std::move(entry));
+      plan.layers.push_back(entry);
       continue;
     }
     // Counts of bits and cycles are kept in 64 bits.
@@ -108,7 +108,7 @@ NetworkPlan plan_network(const Network& network, const WidthPlan& widths,
       diagnostics.error({accelerator.source}, "layer '" + layer.name + "'",
                         "expected at most 1.5e16 multiply-accumulates, got " +
                             std::to_string(layer.compute->macs()));
-      plan.layers.push_back(std::move(entry));
+      plan.layers.push_back(entry);
       continue;
     }
     plan.energy.check_operation(*mode, layer.name, diagnostics);
@@ -142,7 +142,7 @@ NetworkPlan plan_network(const Network& network, const WidthPlan& widths,
                               kib(memory.output_buffer.capacity));
       }
     }
-    plan.layers.push_back(std::move(entry));
+    plan.layers.push_back(entry);
   }
   diagnostics.throw_if_any();
   return plan;
