@@ -220,13 +220,11 @@ LayerModel::MTiling LayerModel::m_tiling(std::int64_t batch, const Fetch& rows,
     tiling.input_elements = static_cast<double>(shape_.m() * kernel_);
     tiling.first_elements = tiling.greatest_elements =
         static_cast<double>(tiling.greatest_m * kernel_);
-    tiling.last_elements = static_cast<double>(tiling.last_m * kernel_);
   } else {
     tiling.input_elements = static_cast<double>(shape_.batch) * static_cast<double>(rows.sum) *
                             static_cast<double>(columns.sum);
     tiling.first_elements = static_cast<double>(batch * rows.first * columns.first);
     tiling.greatest_elements = static_cast<double>(batch * rows.greatest * columns.greatest);
-    tiling.last_elements = static_cast<double>(b.last() * rows.last * columns.last);
   }
   return tiling;
 }

@@ -168,7 +168,6 @@ class LayerModel {
     double first_elements = 0;
     double greatest_elements = 0;
     std::int64_t greatest_m = 1, last_m = 1, first_m = 1;
-    double last_elements = 0;
     double rows_sum = 0, rows_last = 0;  // input rows fetched by the tiles along out_h
     double columns_sum = 0, columns_last = 0;
   };

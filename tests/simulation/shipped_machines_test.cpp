@@ -1,6 +1,6 @@
 // The closed form against the simulation, over shipped machines, networks and widths: never above
-// it, within 1 % of it per network and within 5 % on any layer above 10,000 cycles, with the same
-// busy cycles and DRAM bytes.
+// it, within 1 % of it per network and within 5 % on any layer above 10,000 cycles, but for the
+// exceptions below, with the same busy cycles and DRAM bytes.
 #include <cstdint>
 #include <fstream>
 #include <string>
