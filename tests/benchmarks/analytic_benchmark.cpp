@@ -45,7 +45,7 @@ void analytic(benchmark::State& state, const std::string& machine, const std::st
   }
 }
 
-[[maybe_unused]] const bool registered = [] {
+[[maybe_unused]] const bool kRegistered = [] {
   for (const std::string machine : benchmarks::kMachines) {
     for (const std::string bits : benchmarks::kBits) {
       benchmark::RegisterBenchmark(benchmarks::benchmark_name("analytic", machine, bits).c_str(),

@@ -83,7 +83,7 @@ void simulation(benchmark::State& state, const std::string& machine, const std::
   state.counters["x_goal"] = kGoalSeconds / mean;
 }
 
-[[maybe_unused]] const bool registered = [] {
+[[maybe_unused]] const bool kRegistered = [] {
   for (const std::string machine : benchmarks::kMachines) {
     for (const std::string bits : benchmarks::kBits) {
       benchmark::RegisterBenchmark(benchmarks::benchmark_name("simulation", machine, bits).c_str(),

@@ -354,14 +354,14 @@ TEST_CASE("A bit-serial engine takes no more planes at once than there are") {
         "--set engine.precision.weight_bits_per_cycle=5: error: "
         "engine.precision.weight_bits_per_cycle: expected at most max_weight_bits (4), got 5");
   CHECK(serial_with({"engine.precision.max_weight_bits=4",
-                     "engine.precision.weight_bits_per_cycle=4"}) == no_complaint);
+                     "engine.precision.weight_bits_per_cycle=4"}) == kNoComplaint);
 }
 
 TEST_CASE("Requests are whole bursts") {
   CHECK(read(kArray, {"memory.dram.burst=96 B"}) ==
         "f.yaml:12:3: error: memory.dram.request: expected a multiple of the burst (96 B), got "
         "'2 KiB'");
-  CHECK(read(kArray, {"memory.dram.burst=96 B", "memory.dram.request=960 B"}) == no_complaint);
+  CHECK(read(kArray, {"memory.dram.burst=96 B", "memory.dram.request=960 B"}) == kNoComplaint);
 }
 
 TEST_CASE("Half of a double buffer holds something") {
@@ -369,7 +369,7 @@ TEST_CASE("Half of a double buffer holds something") {
         "memory.input_buffer.capacity: expected at least 32 B with 'double_buffered: true', got "
         "'31 B'");
   CHECK(read(kArray, {"memory.input_buffer={capacity: 31 B, double_buffered: false}"}) ==
-        no_complaint);
+        kNoComplaint);
 }
 
 TEST_CASE("The output buffer has no port from the DMA") {
@@ -382,12 +382,12 @@ TEST_CASE("A tile spans groups only where groups lie side by side") {
   CHECK(array_with("tiling.fixed={a.b: {groups: 2}}") ==
         "tiling.fixed.\"a.b\".groups: expected 1 without 'engine.groups: block_diagonal', got 2");
   CHECK(read(kArray, {"tiling.fixed={a: {groups: 2}}", "engine.groups=block_diagonal"}) ==
-        no_complaint);
+        kNoComplaint);
 }
 
 TEST_CASE("A wrong clock is reported once, not again where a bandwidth needs it") {
   const std::string text = with(kArray, "192 bit/cycle", "12.8 GB/s");
-  CHECK(read(text) == no_complaint);
+  CHECK(read(text) == kNoComplaint);
   CHECK(read(with(text, "500 MHz", "0 MHz")) ==
         "f.yaml:3:1: error: clock: expected 1 kHz .. 100 GHz, got '0 MHz'");
 }

@@ -58,7 +58,7 @@ TEST_CASE("A short form of widths is w and a with 1..16 each") {
           "activation_bits: 8}, got " +
               shown);
   }
-  CHECK(read("schema: assignment/1\nname: x\ndefault: w1a16\n") == no_complaint);
+  CHECK(read("schema: assignment/1\nname: x\ndefault: w1a16\n") == kNoComplaint);
 }
 
 TEST_CASE("Defaults name both widths") {

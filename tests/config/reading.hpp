@@ -12,9 +12,9 @@
 
 namespace widthwise {
 
-inline const std::string no_complaint;
+inline const std::string kNoComplaint;
 
-/// What a reader says about its input: its messages, one a line, or no_complaint.
+/// What a reader says about its input: its messages, one a line, or kNoComplaint.
 template <class Read>
 std::string complaints(Read read) {
   try {

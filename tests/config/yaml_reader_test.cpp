@@ -87,7 +87,7 @@ TEST_CASE("Anchors, aliases, merge keys and tags are refused") {
 }
 
 TEST_CASE("A file is one document") {
-  CHECK(parse_complaints("---\na: 1\n") == no_complaint);
+  CHECK(parse_complaints("---\na: 1\n") == kNoComplaint);
   CHECK(parse_complaints("a: 1\n---\nb: 2\n") ==
         "f.yaml:3:1: error: more than one document in the file");
 }
@@ -116,7 +116,7 @@ TEST_CASE("Nesting is bounded") {
   const auto nested = [](std::size_t depth) {
     return std::string(depth, '[') + std::string(depth, ']');
   };
-  CHECK(parse_complaints(nested(64)) == no_complaint);
+  CHECK(parse_complaints(nested(64)) == kNoComplaint);
   CHECK_THAT(parse_complaints(nested(65)), Catch::EndsWith("nested deeper than 64 levels"));
   CHECK_THAT(parse_complaints(nested(100000)), Catch::EndsWith("nested deeper than 64 levels"));
 }
@@ -149,7 +149,7 @@ TEST_CASE("The first key names the schema") {
       document.problems.throw_if_any();
     });
   };
-  CHECK(open_complaints("schema: accelerator/1\n") == no_complaint);
+  CHECK(open_complaints("schema: accelerator/1\n") == kNoComplaint);
   CHECK(open_complaints("schema: network/1\n") ==
         "f.yaml:1:1: error: schema: expected schema 'accelerator/1', got 'network/1'");
   CHECK(open_complaints("schema: accelerator/2\n") ==
@@ -177,8 +177,8 @@ TEST_CASE("An integer is decimal and in its range, both ends included") {
       machine.integer("x", Need::required, x, {1, 1024});
     });
   };
-  CHECK(read("1") == no_complaint);
-  CHECK(read("1024") == no_complaint);
+  CHECK(read("1") == kNoComplaint);
+  CHECK(read("1024") == kNoComplaint);
   CHECK(read("0") == "f.yaml:3:3: error: machine.x: expected 1..1024, got 0");
   CHECK(read("1025") == "f.yaml:3:3: error: machine.x: expected 1..1024, got 1025");
   CHECK(read("99999999999999999999") ==
@@ -198,7 +198,7 @@ TEST_CASE("Numbers, booleans, text, choices, lists and bandwidths say what they 
     double x = 0;
     m.number("x", Need::required, x, {0.5, 10});
   };
-  CHECK(value_complaints("0.5", number) == no_complaint);
+  CHECK(value_complaints("0.5", number) == kNoComplaint);
   CHECK(value_complaints("10.1", number) ==
         "f.yaml:3:3: error: machine.x: expected 0.5..10, got 10.1");
   CHECK(value_complaints(".nan", number) ==
@@ -208,7 +208,7 @@ TEST_CASE("Numbers, booleans, text, choices, lists and bandwidths say what they 
     bool x = false;
     m.boolean("x", Need::required, x);
   };
-  CHECK(value_complaints("true", boolean) == no_complaint);
+  CHECK(value_complaints("true", boolean) == kNoComplaint);
   CHECK(value_complaints("yes", boolean) ==
         "f.yaml:3:3: error: machine.x: expected true or false, got 'yes'");
 
@@ -216,18 +216,18 @@ TEST_CASE("Numbers, booleans, text, choices, lists and bandwidths say what they 
     std::string x;
     m.text("x", Need::required, x);
   };
-  CHECK(value_complaints("some text", text) == no_complaint);
+  CHECK(value_complaints("some text", text) == kNoComplaint);
   CHECK(value_complaints("''", text) == "f.yaml:3:3: error: machine.x: expected text, got ''");
   CHECK(value_complaints("{}", text) ==
         "f.yaml:3:3: error: machine.x: expected text, got a mapping");
 
   const auto choice = [](MapReader& m) {
-    constexpr std::array names{std::pair<std::string_view, int>{"channels", 1},
-                               std::pair<std::string_view, int>{"im2col", 2}};
+    constexpr std::array kNames{std::pair<std::string_view, int>{"channels", 1},
+                                std::pair<std::string_view, int>{"im2col", 2}};
     int x = 0;
-    m.choice("x", Need::required, x, names);
+    m.choice("x", Need::required, x, kNames);
   };
-  CHECK(value_complaints("im2col", choice) == no_complaint);
+  CHECK(value_complaints("im2col", choice) == kNoComplaint);
   CHECK(value_complaints("chanels", choice) ==
         "f.yaml:3:3: error: machine.x: expected one of 'channels', 'im2col', got 'chanels'; did "
         "you mean 'channels'?");
@@ -236,7 +236,7 @@ TEST_CASE("Numbers, booleans, text, choices, lists and bandwidths say what they 
     std::vector<int> x;
     m.integers("x", Need::required, x, {1, 16});
   };
-  CHECK(value_complaints("[1, 16]", integers) == no_complaint);
+  CHECK(value_complaints("[1, 16]", integers) == kNoComplaint);
   CHECK(value_complaints("[1, 17, a]", integers) ==
         "f.yaml:3:10: error: machine.x[1]: expected 1..16, got 17\n"
         "f.yaml:3:14: error: machine.x[2]: expected a whole number, 1..16, got 'a'");
@@ -255,7 +255,7 @@ TEST_CASE("Numbers, booleans, text, choices, lists and bandwidths say what they 
     Bytes x{0};
     m.quantity("x", Need::required, x, kSize, {Bytes(16), Bytes(1024)});
   };
-  CHECK(value_complaints("1 KiB", size) == no_complaint);
+  CHECK(value_complaints("1 KiB", size) == kNoComplaint);
   CHECK(value_complaints("1025 B", size) ==
         "f.yaml:3:3: error: machine.x: expected 16 B .. 1 KiB, got '1025 B'");
   CHECK(value_complaints("64", size) ==
@@ -267,7 +267,7 @@ TEST_CASE("Numbers, booleans, text, choices, lists and bandwidths say what they 
     double x = 0;
     m.bandwidth("x", Need::required, x, Hertz(1e9), {1, 1000});
   };
-  CHECK(value_complaints("1 GB/s", bandwidth) == no_complaint);
+  CHECK(value_complaints("1 GB/s", bandwidth) == kNoComplaint);
   CHECK(value_complaints("100 MB/s", bandwidth) ==
         "f.yaml:3:3: error: machine.x: expected 1 bit/cycle .. 1000 bit/cycle, got '100 MB/s' "
         "(0.8 bit/cycle)");

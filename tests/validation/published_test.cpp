@@ -98,7 +98,7 @@ PublishedNetwork build(const std::string& name) {
     }
     stored[input] = published.widths.activation;
     Window window;
-    for (const std::size_t axis : {0, 1}) {
+    for (std::size_t axis = 0; axis < 2; ++axis) {
       window.kernel[axis] = convolution ? published.weights[axis + 1] : 1;
       window.pad_begin[axis] = window.pad_end[axis] = window.kernel[axis] / 2;
     }
