@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <numeric>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -79,7 +80,8 @@ std::int64_t bias_elements(Importer& importer, const Site& site, std::size_t ind
 
 void import_convolution(Importer& importer, const Site& site) {
   const Value& input = importer.activation(site, 0);
-  const Shape& weight = importer.constant(site, 1).shape;
+  const OnnxConstant& weights = *importer.constant(site, 1).constant;
+  const Shape& weight = weights.shape;
   element_count(weight);
   Window window = read_window(site.node, input.shape);
   window.ceil_mode = false;
@@ -102,7 +104,7 @@ void import_convolution(Importer& importer, const Site& site) {
                     " groups do not fit the input " + to_string(input.shape));
   }
   importer.add_compute(site, LayerKind::convolution, inferred, {0},
-                       bias_elements(importer, site, 2, weight[0]));
+                       bias_elements(importer, site, 2, weight[0]), &weights);
 }
 
 void import_pool(Importer& importer, const Site& site) {
@@ -167,6 +169,14 @@ InferredLayer infer_constant_left(const Shape& left, const Shape& right) {
   return inferred;
 }
 
+// The last two axes of [..., K, N] exchanged: output features first.
+OnnxConstant features_first(const OnnxConstant& weights) {
+  std::vector<std::int64_t> permutation(weights.shape.size());
+  std::iota(permutation.begin(), permutation.end(), std::int64_t{0});
+  std::swap(permutation[permutation.size() - 1], permutation[permutation.size() - 2]);
+  return transpose(weights, permutation);
+}
+
 }  // namespace
 
 void import_matmul(Importer& importer, const Site& site) {
@@ -187,13 +197,16 @@ void import_matmul(Importer& importer, const Site& site) {
   InferredLayer inferred;
   LayerKind kind = LayerKind::fully_connected;
   std::vector<std::size_t> inputs = {0};
+  OnnxConstant weights;
   if (left_is_constant && right_is_constant) {
     inferred = infer_matmul(left, right);
   } else if (right_is_constant) {
     inferred = infer_constant_right(left, right);
+    weights = features_first(reshape(*site.inputs[1].constant, right));
   } else if (left_is_constant) {
     inferred = infer_constant_left(left, right);
     inputs = {1};
+    weights = reshape(*site.inputs[0].constant, left);
   } else {
     inferred = infer_matmul(left, right);
     kind = LayerKind::matmul;
@@ -205,7 +218,8 @@ void import_matmul(Importer& importer, const Site& site) {
     importer.set_constant(site, {inferred.output, false, {}});
     return;
   }
-  importer.add_compute(site, kind, inferred, inputs, 0);
+  const bool has_weights = left_is_constant || right_is_constant;
+  importer.add_compute(site, kind, inferred, inputs, 0, has_weights ? &weights : nullptr);
 }
 
 void import_gemm(Importer& importer, const Site& site) {
@@ -228,8 +242,10 @@ void import_gemm(Importer& importer, const Site& site) {
     }
   }
   if (other.is_constant()) {
+    const OnnxConstant weights =
+        transposes_right ? *other.constant : features_first(*other.constant);
     importer.add_compute(site, LayerKind::fully_connected, infer_constant_right(left, right), {0},
-                         biases);
+                         biases, &weights);
   } else {
     importer.add_compute(site, LayerKind::matmul, infer_matmul(left, right), {0, 1}, biases);
   }
@@ -287,6 +303,9 @@ void import_einsum(Importer& importer, const Site& site) {
   Shape rows;
   Shape columns;
   Shape reduction;
+  std::string group_letters;
+  std::string column_letters;
+  std::string reduction_letters;
   for (const auto& [letter, size] : left_sizes) {
     const bool is_kept = out_letters.find(letter) != std::string::npos;
     const auto other = right_sizes.find(letter);
@@ -298,6 +317,7 @@ void import_einsum(Importer& importer, const Site& site) {
       throw NodeError("a sum over an axis of one operand is not modelled");
     }
     (other == right_sizes.end() ? rows : is_kept ? groups : reduction).push_back(size);
+    if (other != right_sizes.end()) (is_kept ? group_letters : reduction_letters) += letter;
   }
   for (const auto& [letter, size] : right_sizes) {
     if (left_sizes.contains(letter)) continue;
@@ -305,6 +325,7 @@ void import_einsum(Importer& importer, const Site& site) {
       throw NodeError("a sum over an axis of one operand is not modelled");
     }
     columns.push_back(size);
+    column_letters += letter;
   }
   Shape output;
   for (const char letter : out_letters) {
@@ -322,13 +343,25 @@ void import_einsum(Importer& importer, const Site& site) {
       infer_matmul({element_count(groups), element_count(rows), element_count(reduction)},
                    {element_count(groups), element_count(reduction), element_count(columns)});
   inferred.output = std::move(output);
+  OnnxConstant weights;
+  if (second.is_constant() || first.is_constant()) {
+    const Value& constant = is_swapped ? first : second;
+    const std::string& letters = is_swapped ? left_letters : right_letters;
+    std::vector<std::int64_t> permutation;
+    for (const std::string& part : {group_letters, column_letters, reduction_letters}) {
+      for (const char letter : part) {
+        permutation.push_back(static_cast<std::int64_t>(letters.find(letter)));
+      }
+    }
+    weights = transpose(*constant.constant, permutation);
+  }
   const bool has_weights = first.is_constant() || second.is_constant();
   inferred.compute.second_operand_is_activation = !has_weights;
   if (first.is_constant() && second.is_constant()) {
     importer.set_constant(site, {inferred.output, false, {}});
   } else if (has_weights) {
     importer.add_compute(site, LayerKind::fully_connected, inferred,
-                         {is_swapped ? std::size_t{1} : std::size_t{0}}, 0);
+                         {is_swapped ? std::size_t{1} : std::size_t{0}}, 0, &weights);
   } else {
     importer.add_compute(site, LayerKind::matmul, inferred, {0, 1}, 0);
   }
@@ -361,8 +394,10 @@ const RecurrentKind& recurrent_kind(const std::string& op) {
 void import_recurrent(Importer& importer, const Site& site) {
   const RecurrentKind& kind = recurrent_kind(site.node.op);
   const Value& input = importer.activation(site, 0);
-  const Shape& weights = importer.constant(site, 1).shape;
-  const Shape& recurrence = importer.constant(site, 2).shape;
+  const Value& input_weights = importer.constant(site, 1);
+  const Value& recurrent_weights = importer.constant(site, 2);
+  const Shape& weights = input_weights.shape;
+  const Shape& recurrence = recurrent_weights.shape;
   const bool is_batch_first = integer_attribute(site.node, "layout", 0) != 0;
   const std::string direction = text_attribute(site.node, "direction", "forward");
   if (direction != "forward" && direction != "reverse" && direction != "bidirectional") {
@@ -408,6 +443,7 @@ void import_recurrent(Importer& importer, const Site& site) {
   all_gates.biases = biases;
   const TensorId gates =
       importer.add_layer(site, std::move(all_gates), inferred.input.output, std::nullopt);
+  importer.record_weights(gates, *input_weights.constant);
   std::vector<TensorId> states = {gates};
   for (const std::size_t index : {std::size_t{5}, std::size_t{6}}) {
     if (site.has_input(index) && site.inputs[index].is_activation()) {
@@ -430,6 +466,7 @@ void import_recurrent(Importer& importer, const Site& site) {
   const TensorId output =
       importer.add_layer(site, std::move(step_by_step), all_states,
                          has_sequence ? std::optional<std::size_t>(0) : std::nullopt);
+  importer.record_weights(output, *recurrent_weights.constant);
   constexpr std::array<const char*, 3> kStateNames = {"", "/last_state", "/last_cell"};
   for (const std::size_t index : {std::size_t{1}, std::size_t{2}}) {
     if (!importer.is_used(site, index)) continue;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "models/base/error.hpp"
+#include "models/network/onnx_values.hpp"
 
 namespace widthwise {
 
@@ -239,6 +240,7 @@ OnnxConstant fold_elementwise(const std::string& op, std::span<const OnnxConstan
 OnnxConstant rearrange(const OnnxConstant& input, Shape output,
                        const std::function<void(Shape& index)>& source) {
   OnnxConstant result{std::move(output), input.is_integral, {}};
+  result.origin = moved(input, result.shape, source);
   if (!keeps_values(result.shape)) return result;
   const auto pick = [&](const auto& values) {
     auto picked = values;
@@ -256,6 +258,19 @@ OnnxConstant rearrange(const OnnxConstant& input, Shape output,
   return result;
 }
 
+OnnxConstant transpose(const OnnxConstant& input, const std::vector<std::int64_t>& permutation) {
+  OnnxConstant result =
+      rearrange(input, infer_transpose(input.shape, permutation),
+                [permutation, from = Shape(permutation.size())](Shape& index) mutable {
+                  for (std::size_t i = 0; i < index.size(); ++i) {
+                    from[static_cast<std::size_t>(permutation[i])] = index[i];
+                  }
+                  index = from;
+                });
+  result.origin = permuted(input, permutation);
+  return result;
+}
+
 OnnxConstant reshape(const OnnxConstant& input, Shape output) {
   OnnxConstant result = input;
   result.shape = std::move(output);
@@ -264,6 +279,7 @@ OnnxConstant reshape(const OnnxConstant& input, Shape output) {
 
 OnnxConstant cast(const OnnxConstant& input, bool is_integral, bool is_boolean) {
   OnnxConstant result{input.shape, is_integral, {}};
+  if (!is_integral) result.origin = input.origin;
   if (const Integers* integers = input.integers()) {
     if (!is_integral) {
       result.values = Reals(integers->begin(), integers->end());
@@ -303,6 +319,7 @@ OnnxConstant concatenate(std::span<const OnnxConstant* const> inputs, std::int64
     result.shape[at] += input->shape[at];
     constant_count(result.shape);
   }
+  result.origin = joined(inputs, at);
   if (!keeps_values(result.shape) || !result.is_integral) return result;
   Integers values(static_cast<std::size_t>(constant_count(result.shape)));
   std::int64_t offset = 0;

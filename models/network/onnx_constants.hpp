@@ -27,9 +27,12 @@ std::int64_t constant_count(const Shape& shape);
 OnnxConstant fold_elementwise(const std::string& op, std::span<const OnnxConstant* const> inputs);
 
 /// A constant whose element at an output index is that of the input at the index that `source`
-/// makes of it in place.
+/// makes of it in place; `source` is kept and must own what it needs.
 OnnxConstant rearrange(const OnnxConstant& input, Shape output,
                        const std::function<void(Shape& index)>& source);
+
+/// Axis i of the result is axis permutation[i] of the input.
+OnnxConstant transpose(const OnnxConstant& input, const std::vector<std::int64_t>& permutation);
 
 /// The same elements in the same order.
 OnnxConstant reshape(const OnnxConstant& input, Shape output);

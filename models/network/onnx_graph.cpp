@@ -13,6 +13,8 @@
 #include <google/protobuf/io/zero_copy_stream_impl.h>
 #include <onnx/onnx_pb.h>
 
+#include "models/network/onnx_values.hpp"
+
 namespace widthwise {
 
 namespace {
@@ -87,6 +89,7 @@ template <class T, class Out>
 std::vector<Out> decode(const std::string& raw) {
   static_assert(std::endian::native == std::endian::little, "raw_data is little-endian");
   std::vector<Out> values;
+  values.reserve(raw.size() / sizeof(T));
   for (std::size_t at = 0; at + sizeof(T) <= raw.size(); at += sizeof(T)) {
     T value{};
     std::memcpy(&value, raw.data() + at, sizeof(T));
@@ -137,6 +140,150 @@ void keep_values(const TensorProto& tensor, const std::string& raw, OnnxConstant
   }
 }
 
+float from_half(std::uint16_t bits) {
+  constexpr int kMantissaBits = 10;
+  constexpr int kBias = 15;
+  constexpr int kSpecial = 31;  // infinities and what is not a number
+  const int exponent = (bits >> kMantissaBits) & kSpecial;
+  const int mantissa = bits & ((1 << kMantissaBits) - 1);
+  float value = 0;
+  if (exponent == kSpecial) {
+    value = mantissa == 0 ? std::numeric_limits<float>::infinity()
+                          : std::numeric_limits<float>::quiet_NaN();
+  } else if (exponent == 0) {
+    value = std::ldexp(static_cast<float>(mantissa), 1 - kBias - kMantissaBits);
+  } else {
+    value = std::ldexp(static_cast<float>(mantissa | (1 << kMantissaBits)),
+                       exponent - kBias - kMantissaBits);
+  }
+  return (bits >> 15) != 0 ? -value : value;
+}
+
+float from_bfloat(std::uint16_t bits) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+}
+
+template <class Convert>
+std::vector<float> convert_halves(const TensorProto& tensor, const std::string& raw,
+                                  Convert convert) {
+  const auto halves = raw.empty() ? copy_field<std::uint16_t>(tensor.int32_data())
+                                  : decode<std::uint16_t, std::uint16_t>(raw);
+  std::vector<float> values;
+  values.reserve(halves.size());
+  for (const std::uint16_t bits : halves) values.push_back(convert(bits));
+  return values;
+}
+
+template <class T, class Field>
+std::vector<float> convert(const std::string& raw, const Field& field) {
+  return raw.empty() ? copy_field<float>(field) : decode<T, float>(raw);
+}
+
+/// The values of a constant of any type with values; nothing for others.
+std::optional<std::vector<float>> all_values(const TensorProto& tensor, const std::string& raw) {
+  switch (tensor.data_type()) {
+    case TensorProto::FLOAT:
+      return convert<float>(raw, tensor.float_data());
+    case TensorProto::DOUBLE:
+      return convert<double>(raw, tensor.double_data());
+    case TensorProto::FLOAT16:
+      return convert_halves(tensor, raw, from_half);
+    case TensorProto::BFLOAT16:
+      return convert_halves(tensor, raw, from_bfloat);
+    case TensorProto::BOOL:
+    case TensorProto::UINT8:
+      return convert<std::uint8_t>(raw, tensor.int32_data());
+    case TensorProto::INT8:
+      return convert<std::int8_t>(raw, tensor.int32_data());
+    case TensorProto::UINT16:
+      return convert<std::uint16_t>(raw, tensor.int32_data());
+    case TensorProto::INT16:
+      return convert<std::int16_t>(raw, tensor.int32_data());
+    case TensorProto::INT32:
+      return convert<std::int32_t>(raw, tensor.int32_data());
+    case TensorProto::UINT32:
+      return convert<std::uint32_t>(raw, tensor.uint64_data());
+    case TensorProto::INT64:
+      return convert<std::int64_t>(raw, tensor.int64_data());
+    case TensorProto::UINT64:
+      return convert<std::uint64_t>(raw, tensor.uint64_data());
+    default:
+      return std::nullopt;
+  }
+}
+
+/// Data in a file beside the model.
+struct ExternalData {
+  std::filesystem::path path;
+  std::int64_t offset = 0;
+  std::int64_t bytes = 0;
+};
+
+/// Nothing if the file cannot be read.
+std::optional<std::string> read_bytes(const ExternalData& data) {
+  std::string raw(static_cast<std::size_t>(data.bytes), '\0');
+  std::ifstream stream(data.path, std::ios::binary);
+  stream.seekg(data.offset);
+  if (!stream.read(raw.data(), data.bytes)) return std::nullopt;
+  return raw;
+}
+
+/// The tensors of a model that stays in memory, in the order in which they were read.
+class KeptTensors final : public OnnxTensors {
+ public:
+  KeptTensors(std::shared_ptr<const onnx::ModelProto> model, std::string file)
+      : model_(std::move(model)), file_(std::move(file)) {}
+
+  std::size_t add(const TensorProto& tensor, std::optional<ExternalData> external) {
+    tensors_.push_back({&tensor, std::move(external)});
+    return tensors_.size() - 1;
+  }
+
+  [[nodiscard]] std::vector<float> values(std::size_t index) const override {
+    const auto& [tensor, external] = tensors_.at(index);
+    std::optional<std::vector<float>> values;
+    if (external) {
+      const auto raw = read_bytes(*external);
+      if (!raw) throw InputError({file_}, "", "cannot read '" + external->path.string() + "'");
+      values = all_values(*tensor, *raw);
+    } else {
+      values = all_values(*tensor, tensor->raw_data());
+    }
+    ensure(values.has_value(), "only constants of known types are kept");
+    return *std::move(values);
+  }
+
+  [[nodiscard]] std::pair<double, double> range(std::size_t index) const override {
+    switch (tensors_.at(index).tensor->data_type()) {
+      case TensorProto::INT8:
+        return {-128, 127};
+      case TensorProto::INT16:
+        return {-32768, 32767};
+      case TensorProto::UINT16:
+        return {0, 65535};
+      case TensorProto::INT32:
+        return {-2147483648.0, 2147483647.0};
+      default:
+        return {0, 255};
+    }
+  }
+
+ private:
+  struct Kept {
+    const TensorProto* tensor = nullptr;  // in the model
+    std::optional<ExternalData> external;
+  };
+
+  std::shared_ptr<const onnx::ModelProto> model_;
+  std::string file_;
+  std::vector<Kept> tensors_;
+};
+
+bool has_values(int type) {
+  return element_bytes(type) != 0 && type != TensorProto::COMPLEX64 &&
+         type != TensorProto::COMPLEX128;
+}
+
 std::int64_t typed_elements(const TensorProto& tensor) {
   switch (tensor.data_type()) {
     case TensorProto::FLOAT:
@@ -162,15 +309,17 @@ class GraphReader {
   GraphReader(std::string file, std::optional<std::filesystem::path> directory)
       : file_(std::move(file)), directory_(std::move(directory)) {}
 
-  OnnxGraph read(const onnx::ModelProto& model);
+  OnnxGraph read(const std::shared_ptr<const onnx::ModelProto>& model, OnnxDataUse use);
 
  private:
   void problem(const std::string& key, const std::string& message) {
     problems_.error({file_}, key, message);
   }
   OnnxConstant read_constant(const TensorProto& tensor, const std::string& what);
-  std::string read_external(const TensorProto& tensor, std::int64_t bytes, bool is_wanted,
-                            const std::string& what);
+  std::optional<ExternalData> find_external(const TensorProto& tensor, std::int64_t bytes,
+                                            const std::string& what);
+  void keep(const TensorProto& tensor, std::optional<ExternalData> external,
+            OnnxConstant& constant);
   OnnxValueInfo read_value_info(const onnx::ValueInfoProto& info) const;
   OnnxNode read_node(const onnx::NodeProto& proto, std::size_t index);
   OnnxAttribute read_attribute(const onnx::AttributeProto& proto, const std::string& what);
@@ -178,11 +327,13 @@ class GraphReader {
   std::string file_;
   std::optional<std::filesystem::path> directory_;  // none: external data are an error
   Diagnostics problems_;
+  std::shared_ptr<KeptTensors> tensors_;  // none: data are not kept
 };
 
-// Checks that external data are there and long enough; returns them if they are wanted.
-std::string GraphReader::read_external(const TensorProto& tensor, std::int64_t bytes,
-                                       bool is_wanted, const std::string& what) {
+// Checks that external data are there and long enough.
+std::optional<ExternalData> GraphReader::find_external(const TensorProto& tensor,
+                                                       std::int64_t bytes,
+                                                       const std::string& what) {
   std::string location;
   std::int64_t offset = 0;
   std::int64_t length = bytes;
@@ -193,36 +344,36 @@ std::string GraphReader::read_external(const TensorProto& tensor, std::int64_t b
   }
   if (!directory_) {
     problem(what, "its data are in another file, '" + location + "', which cannot be read here");
-    return "";
+    return std::nullopt;
   }
   const std::filesystem::path relative(location);
   bool is_inside = !location.empty() && relative.is_relative();
   for (const auto& part : relative) is_inside = is_inside && part != "..";
   if (!is_inside) {
     problem(what, "expected its data in a file beside the model, got '" + location + "'");
-    return "";
+    return std::nullopt;
   }
   const std::filesystem::path path = *directory_ / relative;
   std::error_code status;
   const std::uintmax_t size = std::filesystem::file_size(path, status);
   if (status) {
     problem(what, "its data are missing: cannot read '" + path.string() + "'");
-    return "";
+    return std::nullopt;
   }
   if (length != bytes || offset < 0 || static_cast<std::uintmax_t>(offset) > size ||
       static_cast<std::uintmax_t>(bytes) > size - static_cast<std::uintmax_t>(offset)) {
     problem(what, "needs " + std::to_string(bytes) + " bytes at offset " + std::to_string(offset) +
                       " of '" + path.string() + "', which has " + std::to_string(size));
-    return "";
+    return std::nullopt;
   }
-  if (!is_wanted) return "";
-  std::string raw(static_cast<std::size_t>(bytes), '\0');
-  std::ifstream stream(path, std::ios::binary);
-  stream.seekg(offset);
-  if (!stream.read(raw.data(), bytes)) {
-    problem(what, "its data are missing: cannot read '" + path.string() + "'");
-  }
-  return raw;
+  return ExternalData{path, offset, bytes};
+}
+
+void GraphReader::keep(const TensorProto& tensor, std::optional<ExternalData> external,
+                       OnnxConstant& constant) {
+  if (!tensors_ || !has_values(tensor.data_type())) return;
+  const OnnxOrigin::Stored stored{tensors_->add(tensor, std::move(external))};
+  constant.origin = std::make_shared<const OnnxOrigin>(OnnxOrigin{stored, 0});
 }
 
 OnnxConstant GraphReader::read_constant(const TensorProto& tensor, const std::string& what) {
@@ -242,9 +393,14 @@ OnnxConstant GraphReader::read_constant(const TensorProto& tensor, const std::st
   const std::int64_t bytes = *elements * bytes_each;
   const bool is_wanted = *elements <= kMaxKeptValues;
   if (tensor.data_location() == TensorProto::EXTERNAL) {
-    const std::string raw = read_external(tensor, bytes, is_wanted, what);
-    if (is_wanted && static_cast<std::int64_t>(raw.size()) == bytes) {
-      keep_values(tensor, raw, constant);
+    const auto external = find_external(tensor, bytes, what);
+    if (!external) return constant;
+    keep(tensor, external, constant);
+    if (!is_wanted) return constant;
+    if (const auto raw = read_bytes(*external)) {
+      keep_values(tensor, *raw, constant);
+    } else {
+      problem(what, "its data are missing: cannot read '" + external->path.string() + "'");
     }
     return constant;
   }
@@ -256,6 +412,7 @@ OnnxConstant GraphReader::read_constant(const TensorProto& tensor, const std::st
                       " bytes of data, the file has " + std::to_string(found));
     return constant;
   }
+  keep(tensor, std::nullopt, constant);
   if (is_wanted) keep_values(tensor, tensor.raw_data(), constant);
   return constant;
 }
@@ -313,12 +470,14 @@ OnnxNode GraphReader::read_node(const onnx::NodeProto& proto, std::size_t index)
   return node;
 }
 
-OnnxGraph GraphReader::read(const onnx::ModelProto& model) {
-  if (!model.has_graph()) {
+OnnxGraph GraphReader::read(const std::shared_ptr<const onnx::ModelProto>& model, OnnxDataUse use) {
+  if (!model->has_graph()) {
     throw InputError({file_}, "", "not an ONNX model: it has no graph");
   }
-  const onnx::GraphProto& proto = model.graph();
+  const onnx::GraphProto& proto = model->graph();
   OnnxGraph graph;
+  if (use == OnnxDataUse::kept) tensors_ = std::make_shared<KeptTensors>(model, file_);
+  graph.tensors = tensors_;
   graph.name = proto.name();
   if (proto.node_size() == 0) problem("", "the graph has no nodes");
   for (const TensorProto& tensor : proto.initializer()) {
@@ -347,7 +506,7 @@ OnnxGraph GraphReader::read(const onnx::ModelProto& model) {
 
 }  // namespace
 
-OnnxGraph read_onnx_graph(const std::string& path) {
+OnnxGraph read_onnx_graph(const std::string& path, OnnxDataUse use) {
   std::error_code status;
   if (std::filesystem::is_directory(path, status)) {
     throw InputError({path}, "", "is a directory, expected an ONNX file");
@@ -361,20 +520,21 @@ OnnxGraph read_onnx_graph(const std::string& path) {
                      "the file has more than 2 GiB, which ONNX files cannot have; export it with "
                      "external data");
   }
-  onnx::ModelProto model;
+  const auto model = std::make_shared<onnx::ModelProto>();
   google::protobuf::io::IstreamInputStream input(&stream);
-  if (!model.ParsePartialFromZeroCopyStream(&input)) refuse_unreadable(path);
-  return GraphReader(path, std::filesystem::path(path).parent_path()).read(model);
+  if (!model->ParsePartialFromZeroCopyStream(&input)) refuse_unreadable(path);
+  return GraphReader(path, std::filesystem::path(path).parent_path()).read(model, use);
 }
 
-OnnxGraph parse_onnx_graph(std::span<const std::byte> bytes, const std::string& file) {
+OnnxGraph parse_onnx_graph(std::span<const std::byte> bytes, const std::string& file,
+                           OnnxDataUse use) {
   if (bytes.empty()) throw InputError({file}, "", "the file is empty");
-  onnx::ModelProto model;
+  const auto model = std::make_shared<onnx::ModelProto>();
   if (bytes.size() > kMaxFileBytes ||
-      !model.ParsePartialFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+      !model->ParsePartialFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     refuse_unreadable(file);
   }
-  return GraphReader(file, std::nullopt).read(model);
+  return GraphReader(file, std::nullopt).read(model, use);
 }
 
 }  // namespace widthwise
@@ -383,12 +543,13 @@ OnnxGraph parse_onnx_graph(std::span<const std::byte> bytes, const std::string& 
 
 namespace widthwise {
 
-OnnxGraph read_onnx_graph(const std::string& path) {
+OnnxGraph read_onnx_graph(const std::string& path, OnnxDataUse /*use*/) {
   throw InputError({path}, "", "this build of Widthwise does not read ONNX files");
 }
 
-OnnxGraph parse_onnx_graph(std::span<const std::byte> /*bytes*/, const std::string& file) {
-  return read_onnx_graph(file);
+OnnxGraph parse_onnx_graph(std::span<const std::byte> /*bytes*/, const std::string& file,
+                           OnnxDataUse use) {
+  return read_onnx_graph(file, use);
 }
 
 }  // namespace widthwise

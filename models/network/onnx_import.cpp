@@ -8,6 +8,7 @@
 #include "models/network/onnx_constants.hpp"
 #include "models/network/onnx_importer.hpp"
 #include "models/network/onnx_patterns.hpp"
+#include "models/network/onnx_values.hpp"
 
 namespace widthwise {
 
@@ -232,7 +233,8 @@ TensorId Importer::add_layer(const Site& site, Layer layer, Shape shape,
 }
 
 void Importer::add_compute(const Site& site, LayerKind kind, const InferredLayer& inferred,
-                           const std::vector<std::size_t>& inputs, std::int64_t biases) {
+                           const std::vector<std::size_t>& inputs, std::int64_t biases,
+                           const OnnxConstant* weights) {
   const bool has_weights = !inferred.compute.second_operand_is_activation;
   Layer layer;
   layer.name = layer_name(site, has_weights);
@@ -241,8 +243,20 @@ void Importer::add_compute(const Site& site, LayerKind kind, const InferredLayer
   layer.inputs = tensors_of(site, inputs);
   layer.weights = has_weights ? inferred.compute.weight_elements() : 0;
   layer.biases = biases;
-  add_layer(site, std::move(layer), inferred.output, 0);
+  const TensorId output = add_layer(site, std::move(layer), inferred.output, 0);
+  if (weights != nullptr) record_weights(output, *weights);
 }
+
+void Importer::record_weights(TensorId output, const OnnxConstant& weights) {
+  if (!graph_.tensors) return;
+  const auto producer = builder_.tensor(output).producer;
+  ensure(producer.has_value(), "a tensor with weights has a layer that makes it");
+  ensure(builder_.layer(*producer).weights == constant_count(weights.shape),
+         "a layer's weights are all recorded");
+  weights_.emplace_back(*producer, weights);
+}
+
+std::unordered_map<std::string, OnnxConstant> Importer::weights() const { return weights_by_name_; }
 
 void Importer::add_vector(const Site& site, LayerKind kind, const InferredVector& inferred,
                           std::int64_t biases, std::vector<std::string> fused) {
@@ -429,7 +443,15 @@ bool Importer::pass_ignored(const Site& site) {
   }
   builder_.add_ignored(node.op + " (" + node.name + ")");
   if (input->is_constant()) {
-    set_constant(site, {input->shape, false, {}});
+    OnnxConstant constant{input->shape, false, {}};
+    const bool quantizes = node.op == "QuantizeLinear";
+    if ((quantizes || node.op == "DequantizeLinear") && site.has_input(1) &&
+        site.inputs[1].is_constant() && (!site.has_input(2) || site.inputs[2].is_constant())) {
+      constant.origin = scaled(*input->constant, *site.inputs[1].constant,
+                               site.has_input(2) ? site.inputs[2].constant.get() : nullptr,
+                               integer_attribute(node, "axis", 1), quantizes);
+    }
+    set_constant(site, std::move(constant));
   } else {
     set_alias(site, *input, input->shape);
   }
@@ -524,6 +546,9 @@ Network Importer::run() {
   for (const std::size_t index : nodes) import_node(graph_.nodes[index]);
   mark_outputs();
   problems_.throw_if_any();
+  for (auto& [layer, weights] : weights_) {  // a layer's name is now final
+    weights_by_name_.emplace(builder_.layer(layer).name, std::move(weights));
+  }
   return builder_.build();
 }
 

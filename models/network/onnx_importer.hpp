@@ -71,6 +71,10 @@ class Importer {
 
   Network run();
 
+  /// After run(), of a graph that keeps its data: by layer, its weights in the order of its
+  /// ComputeShape.
+  [[nodiscard]] std::unordered_map<std::string, OnnxConstant> weights() const;
+
   // What the handlers call.
   const Value& activation(const Site& site, std::size_t index) const;
   const Value& constant(const Site& site, std::size_t index) const;
@@ -87,7 +91,12 @@ class Importer {
   TensorId add_layer(const Site& site, Layer layer, Shape shape, std::optional<std::size_t> output);
 
   void add_compute(const Site& site, LayerKind kind, const InferredLayer& inferred,
-                   const std::vector<std::size_t>& inputs, std::int64_t biases);
+                   const std::vector<std::size_t>& inputs, std::int64_t biases,
+                   const OnnxConstant* weights = nullptr);
+
+  /// The weights of the layer that makes the tensor; elements in the order of its ComputeShape.
+  void record_weights(TensorId output, const OnnxConstant& weights);
+
   void add_vector(const Site& site, LayerKind kind, const InferredVector& inferred,
                   std::int64_t biases = 0, std::vector<std::string> fused = {});
 
@@ -123,7 +132,9 @@ class Importer {
   std::unordered_map<std::string, int> uses_;  // of activations, by name
   std::unordered_set<std::string> output_names_;
   std::unordered_set<std::string> layer_names_;
-  std::unordered_map<std::string, int> copies_;  // of a layer name, beyond the first
+  std::unordered_map<std::string, int> copies_;            // of a layer name, beyond the first
+  std::vector<std::pair<LayerId, OnnxConstant>> weights_;  // while the builder is open
+  std::unordered_map<std::string, OnnxConstant> weights_by_name_;
 };
 
 /// An attribute of the node; throws NodeError if it has another type.

@@ -151,13 +151,7 @@ void import_transpose(Importer& importer, const Site& site) {
     importer.add_vector(site, LayerKind::move, infer_move(input.shape, std::move(output)));
     return;
   }
-  import_moved(importer, site, std::move(output), [permutation](Shape& index) {
-    Shape from(index.size());
-    for (std::size_t i = 0; i < index.size(); ++i) {
-      from[static_cast<std::size_t>(permutation[i])] = index[i];
-    }
-    index = std::move(from);
-  });
+  importer.set_constant(site, transpose(*input.constant, permutation));
 }
 
 namespace {
@@ -207,7 +201,7 @@ void import_slice(Importer& importer, const Site& site) {
     output[axis] = span > 0 ? (span - 1) / stride + 1 : 0;
     ranges[axis] = {start, step};
   }
-  import_moved(importer, site, std::move(output), [&ranges](Shape& index) {
+  import_moved(importer, site, std::move(output), [ranges](Shape& index) {
     for (std::size_t axis = 0; axis < index.size(); ++axis) {
       index[axis] = ranges[axis].start + index[axis] * ranges[axis].step;
     }
@@ -241,9 +235,10 @@ void import_split(Importer& importer, const Site& site) {
     Shape output = input.shape;
     output[axis] = (*sizes)[part];
     if (input.is_constant()) {
-      importer.set_constant(
-          site, rearrange(*input.constant, output, [&](Shape& index) { index[axis] += offset; }),
-          part);
+      importer.set_constant(site,
+                            rearrange(*input.constant, output,
+                                      [axis, offset](Shape& index) { index[axis] += offset; }),
+                            part);
     } else if (parts == 1) {
       importer.set_alias(site, input, output);
     } else if (importer.is_used(site, part)) {
@@ -324,20 +319,22 @@ void import_gather(Importer& importer, const Site& site) {
                       std::to_string(axis) + " of " + to_string(data.shape));
     }
   }
-  const std::size_t index_rank = indices.shape.size();
   importer.set_constant(
-      site, rearrange(*data.constant, std::move(output), [&](Shape& index) {
-        std::int64_t flat = 0;
-        for (std::size_t i = 0; i < index_rank; ++i) {
-          flat = flat * indices.shape[i] + index[axis + i];
-        }
-        const std::int64_t position = (*positions)[static_cast<std::size_t>(flat)];
-        Shape from(index.begin(), index.begin() + static_cast<std::ptrdiff_t>(axis));
-        from.push_back(position < 0 ? position + size : position);
-        from.insert(from.end(), index.begin() + static_cast<std::ptrdiff_t>(axis + index_rank),
-                    index.end());
-        index = std::move(from);
-      }));
+      site,
+      rearrange(*data.constant, std::move(output),
+                [=, lengths = indices.shape, rows = *positions](Shape& index) {
+                  std::int64_t flat = 0;
+                  for (std::size_t i = 0; i < lengths.size(); ++i) {
+                    flat = flat * lengths[i] + index[axis + i];
+                  }
+                  const std::int64_t position = rows[static_cast<std::size_t>(flat)];
+                  Shape from(index.begin(), index.begin() + static_cast<std::ptrdiff_t>(axis));
+                  from.push_back(position < 0 ? position + size : position);
+                  from.insert(from.end(),
+                              index.begin() + static_cast<std::ptrdiff_t>(axis + lengths.size()),
+                              index.end());
+                  index = std::move(from);
+                }));
 }
 
 void import_concat(Importer& importer, const Site& site) {
@@ -385,7 +382,7 @@ void import_expand(Importer& importer, const Site& site) {
     import_reshaped(importer, site, std::move(output));
     return;
   }
-  import_moved(importer, site, std::move(output), [&from](Shape& index) {
+  import_moved(importer, site, std::move(output), [from](Shape& index) {
     index.erase(index.begin(), index.end() - static_cast<std::ptrdiff_t>(from.size()));
     for (std::size_t axis = 0; axis < from.size(); ++axis) {
       if (from[axis] == 1) index[axis] = 0;
@@ -404,7 +401,7 @@ void import_tile(Importer& importer, const Site& site) {
     element_count({from[axis], (*repeats)[axis]});
     output[axis] *= (*repeats)[axis];
   }
-  import_moved(importer, site, std::move(output), [&from](Shape& index) {
+  import_moved(importer, site, std::move(output), [from](Shape& index) {
     for (std::size_t axis = 0; axis < from.size(); ++axis) index[axis] %= from[axis];
   });
 }

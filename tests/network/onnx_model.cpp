@@ -1,5 +1,6 @@
 #include "tests/network/onnx_model.hpp"
 
+#include <cstring>
 #include <functional>
 #include <numeric>
 #include <span>
@@ -81,6 +82,26 @@ OnnxModel& OnnxModel::weight(const std::string& name, const Ints& shape) {
   return short_weight(name, shape, elements(shape) * sizeof(float));
 }
 
+OnnxModel& OnnxModel::values(const std::string& name, const Ints& shape,
+                             const std::vector<float>& values) {
+  std::string bytes(values.size() * sizeof(float), '\0');
+  std::memcpy(bytes.data(), values.data(), bytes.size());
+  return raw(name, onnx::TensorProto::FLOAT, shape, bytes);
+}
+
+OnnxModel& OnnxModel::field_values(const std::string& name, const Ints& shape,
+                                   const std::vector<float>& values) {
+  onnx::TensorProto& tensor = impl_->tensor(name, onnx::TensorProto::FLOAT, shape);
+  for (const float value : values) tensor.add_float_data(value);
+  return *this;
+}
+
+OnnxModel& OnnxModel::raw(const std::string& name, int type, const Ints& shape,
+                          const std::string& bytes) {
+  impl_->tensor(name, static_cast<onnx::TensorProto::DataType>(type), shape).set_raw_data(bytes);
+  return *this;
+}
+
 OnnxModel& OnnxModel::short_weight(const std::string& name, const Ints& shape, std::size_t bytes) {
   impl_->tensor(name, onnx::TensorProto::FLOAT, shape).set_raw_data(std::string(bytes, '\0'));
   return *this;
@@ -140,6 +161,11 @@ OnnxModel& OnnxModel::node(const std::string& op, const Names& inputs, const Nam
     } else if (const auto* text = std::get_if<std::string>(&value)) {
       attribute.set_type(onnx::AttributeProto::STRING);
       attribute.set_s(*text);
+    } else if (const auto* reals = std::get_if<std::vector<float>>(&value)) {
+      attribute.set_type(onnx::AttributeProto::TENSOR);
+      attribute.mutable_t()->set_data_type(onnx::TensorProto::FLOAT);
+      attribute.mutable_t()->add_dims(static_cast<std::int64_t>(reals->size()));
+      for (const float item : *reals) attribute.mutable_t()->add_float_data(item);
     } else {
       attribute.set_type(onnx::AttributeProto::INTS);
       for (const std::int64_t item : std::get<Ints>(value)) attribute.add_ints(item);
@@ -149,6 +175,11 @@ OnnxModel& OnnxModel::node(const std::string& op, const Names& inputs, const Nam
 }
 
 std::string OnnxModel::bytes() const { return impl_->model.SerializeAsString(); }
+
+OnnxWeights OnnxModel::weights() const {
+  const std::string text = bytes();
+  return OnnxWeights(std::as_bytes(std::span(text)), "model.onnx");
+}
 
 Network OnnxModel::import(const OnnxOptions& options) const {
   const std::string text = bytes();

@@ -15,12 +15,13 @@
 
 #include "models/network/network.hpp"
 #include "models/network/onnx_import.hpp"
+#include "models/network/onnx_weights.hpp"
 
 namespace widthwise::test {
 
 using Ints = std::vector<std::int64_t>;
 using Names = std::vector<std::string>;
-using Attribute = std::variant<std::int64_t, double, std::string, Ints>;
+using Attribute = std::variant<std::int64_t, double, std::string, Ints, std::vector<float>>;
 using Attributes = std::map<std::string, Attribute>;
 
 /// A size is a number, or the name of an open dimension.
@@ -43,6 +44,14 @@ class OnnxModel {
   OnnxModel& reals(const std::string& name, const std::vector<float>& values);
   OnnxModel& scalar(const std::string& name, float value = 1);
 
+  /// With these values, in row-major order: as raw data, or in the field of the type.
+  OnnxModel& values(const std::string& name, const Ints& shape, const std::vector<float>& values);
+  OnnxModel& field_values(const std::string& name, const Ints& shape,
+                          const std::vector<float>& values);
+
+  /// Raw bytes of elements of a type of onnx::TensorProto, such as FLOAT16.
+  OnnxModel& raw(const std::string& name, int type, const Ints& shape, const std::string& bytes);
+
   /// A weight whose data have another size than its shape asks for.
   OnnxModel& short_weight(const std::string& name, const Ints& shape, std::size_t bytes);
 
@@ -54,6 +63,9 @@ class OnnxModel {
                   const Attributes& attributes = {}, const std::string& name = "");
 
   [[nodiscard]] std::string bytes() const;
+
+  /// The weights that it holds, under the name "model.onnx".
+  [[nodiscard]] OnnxWeights weights() const;
 
   /// Imports it under the name "model.onnx".
   [[nodiscard]] Network import(const OnnxOptions& options = {}) const;
