@@ -7,8 +7,9 @@
 Weights are random; nothing is downloaded. Writes DIR/NAME.onnx and prints a JSON list, per model:
 macs (of convolutions and matrix products, as PyTorch dispatches them in one forward pass), weights
 (elements of the weights of the convolutions, linear layers and attention projections that ran),
-parameters (all elements of all modules that ran) and batch_norm_parameters (those of batch
-normalization). Needs Debian's python3-torchvision and python3-onnx.
+parameters (all elements of all modules that ran), batch_norm_parameters (those of batch
+normalization) and checksums: by convolution and linear layer that ran, the sum of its weights, the
+sum in which the i-th counts i mod 251 + 1 times, and that of the magnitudes so often. Needs Debian's python3-torchvision and python3-onnx.
 """
 
 import argparse
@@ -72,6 +73,14 @@ class MacCounter(TorchDispatchMode):
         return result
 
 
+def checksums(weight):
+    """The sums of the values in the order in which PyTorch holds them."""
+    values = weight.detach().double().flatten()
+    times = torch.arange(values.numel()) % 251 + 1
+    sums = (values, values * times, values.abs() * times)
+    return [tensor.sum().item() for tensor in sums]
+
+
 def count(model, image):
     """The counts of one forward pass, from the dispatcher and from the modules that ran."""
     ran = []
@@ -116,6 +125,11 @@ def count(model, image):
         "weights": elements(weights),
         "parameters": elements(parameters),
         "batch_norm_parameters": elements(norms),
+        "checksums": {
+            name: checksums(module.weight)
+            for name, module in model.named_modules()
+            if isinstance(module, (torch.nn.Conv2d, torch.nn.Linear)) and module in ran
+        },
     }
 
 

@@ -18,9 +18,9 @@
 // without scopes give the node's name, or operator and position ("Conv_3"). The network is called
 // after the file.
 //
-// What it leaves out: values; quantization parameters (QuantizeLinear and DequantizeLinear are
-// passed through and recorded as ignored; widths come from an assignment); subgraphs (If, Loop,
-// Scan), sequences and local functions.
+// What it leaves out: values (those of weights: onnx_weights.hpp); quantization parameters
+// (QuantizeLinear and DequantizeLinear are passed through and recorded as ignored; widths come from
+// an assignment); subgraphs (If, Loop, Scan), sequences and local functions.
 #pragma once
 
 #include <cstddef>
