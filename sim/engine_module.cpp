@@ -88,7 +88,7 @@ void EngineModule::run_layer(const LayerPlan& plan) {
     const bool first = i == 0;
     const bool last = i + 1 == run.steps.size();
     wait_for_tiles(step, idle_since, preload, first);
-    if (last) step.cost.cycles.fill -= credit;
+    if (last) step.cost.cycles = step.cost.cycles.less(credit);
     const std::int64_t lead = first ? start : 0;
     const std::int64_t tail = last ? finish : 0;
     const Ticks begin = now();

@@ -12,8 +12,11 @@ namespace {
 
 constexpr double kUnlimited = 1e300;
 
-EngineWork engine_work(const ComputeShape& shape, std::int64_t pack, bool im2col,
-                       BitWidth stored_input) {
+EngineWork engine_work(const Engine& engine, const LayerSetting& setting, std::int64_t pack,
+                       bool im2col) {
+  const ComputeShape& shape = *setting.layer->compute;
+  const StrideFolding folding = stride_folding(engine, shape, setting.reads_network_input);
+  const LayerKind kind = setting.layer->kind;
   EngineWork work;
   work.m = shape.m();
   work.n = shape.n() * pack;
@@ -21,7 +24,11 @@ EngineWork engine_work(const ComputeShape& shape, std::int64_t pack, bool im2col
   work.kernel = shape.kernel_h * shape.kernel_w;
   work.pack = pack;
   work.im2col = im2col;
-  work.stored_input = stored_input;
+  work.folded = folding.pixels;
+  work.folded_kernel = folding.kernel;
+  work.vectors = (kind == LayerKind::fully_connected || kind == LayerKind::recurrent) &&
+                 shape.out_h * shape.out_w == 1;
+  work.stored_input = setting.stored_input;
   return work;
 }
 
@@ -63,7 +70,7 @@ LayerModel::LayerModel(const LayerSetting& setting, const WidthMode& mode,
       im2col_(unrolls_kernel(accelerator.engine, shape_, setting.reads_network_input)),
       expanded_input_(im2col_ && accelerator.engine.reduction == Reduction::automatic),
       pack_(groups_per_pack(accelerator.engine, mode, shape_, im2col_)),
-      timing_(accelerator.engine, mode, engine_work(shape_, pack_, im2col_, setting.stored_input),
+      timing_(accelerator.engine, mode, engine_work(accelerator.engine, setting, pack_, im2col_),
               engine_ports(accelerator)),
       kernel_(shape_.kernel_h * shape_.kernel_w) {
   const Memory& memory = accelerator.memory;
@@ -261,11 +268,7 @@ LayerModel::KTiling LayerModel::k_tiling(std::int64_t tile) const {
 
 /// Operands that one row of K holds in the buffer, over all packs of `groups` groups.
 double LayerModel::row_words(std::int64_t channels, std::int64_t groups) const {
-  const std::int64_t lanes = timing_.lanes_along_k();
-  const auto row = [&](std::int64_t in_pack) {
-    return im2col_ ? round_up(channels * in_pack * kernel_, lanes)
-                   : round_up(channels * in_pack, lanes) * kernel_;
-  };
+  const auto row = [&](std::int64_t in_pack) { return timing_.padded_terms(channels * in_pack); };
   const std::int64_t rest = groups % pack_;
   const std::int64_t packs = groups / pack_;
   return static_cast<double>(packs * row(pack_) + (rest > 0 ? row(rest) : 0));
@@ -750,8 +753,7 @@ EngineCycles LayerModel::engine_cycles(const Tile& tile) const {
                        timing_.k_sums(shape_.in_channels * rest)),
         1);
   }
-  cycles.fill -= last_credit(tile);
-  return cycles;
+  return cycles.less(last_credit(tile));
 }
 
 Activity LayerModel::activity(const Tile& tile, const ClosedForm& closed) const {

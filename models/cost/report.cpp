@@ -108,10 +108,7 @@ void complete_cost(LayerCost& cost, const LayerPlan& plan, const NetworkPlan& ne
              std::to_string(cost.latency.count()));
   cost.energy = network.energy.energy(cost.activity, cost.latency);
   if (plan.engine && cost.latency.count() > 0) {
-    const WidthMode& mode = plan.engine->mode();
-    const Engine& engine = accelerator.engine;
-    const double peak = static_cast<double>(engine.rows) * engine.columns *
-                        static_cast<double>(mode.products) / static_cast<double>(mode.passes);
+    const double peak = peak_macs_per_cycle(accelerator.engine, plan.engine->mode());
     cost.utilization =
         static_cast<double>(cost.macs) / (peak * static_cast<double>(cost.latency.count()));
   }

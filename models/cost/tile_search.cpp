@@ -113,7 +113,7 @@ void LayerModel::fill_space(Space& space, const LayerModel& widest) const {
     constexpr std::int64_t kFewChannels = 64;
     const std::int64_t unrolled = std::max(std::min(lanes, kFewChannels), lanes / kernel_);
     k_step = std::min(k_extent, im2col_ ? unrolled : lanes);
-    n_step = std::min<std::int64_t>(n_extent, engine.columns);
+    n_step = std::min(n_extent, static_cast<std::int64_t>(engine.columns) * engine.tiles);
     const auto position = widest.m_tiling(1, widest.fetch_rows(1), widest.fetch_columns(1));
     const auto fits = [&] {
       return widest.input_fits(position, k_step, pack_) &&
@@ -191,10 +191,13 @@ std::int64_t LayerModel::array_steps(const MTiling& m, const NTiling& n, const K
                                      std::int64_t groups) const {
   const Engine& engine = accelerator_->engine;
   const std::int64_t packs = ceil_div(groups, pack_);
-  const std::int64_t columns = ceil_div(n.tile * pack_, engine.columns);
+  const std::int64_t columns =
+      ceil_div(n.tile * pack_, static_cast<std::int64_t>(engine.columns) * engine.tiles);
   if (engine.kind == EngineKind::bit_serial) {
-    return kernel_ * packs * kMaxOperandWidth * ceil_div(m.greatest_m, engine.rows) * columns *
-           ceil_div(k.tile * pack_, engine.lanes);
+    const std::int64_t steps =
+        kernel_ * packs * kMaxOperandWidth * columns * ceil_div(k.tile * pack_, engine.lanes);
+    return timing_.staggered() ? ceil_div(m.greatest_m * steps, engine.rows)
+                               : ceil_div(m.greatest_m, engine.rows) * steps;
   }
   if (engine.dataflow == Dataflow::output_stationary) {
     return kernel_ * packs * ceil_div(m.greatest_m, engine.rows) * columns * k.tile * pack_;

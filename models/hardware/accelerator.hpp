@@ -32,6 +32,11 @@ enum class GroupMapping { sequential, block_diagonal };
 /// buffers beside the PEs.
 enum class WeightDelivery { preloaded, streamed };
 
+/// How a fully connected or recurrent layer with one output position an image lies on a bit-serial
+/// engine: images on the rows, as the positions of a convolution are, or one image after the other,
+/// its steps going round the rows, one issued a cycle (Stripes and Loom; engine.hpp).
+enum class VectorMapping { on_rows, staggered };
+
 /// rows x array rows + columns x array columns + used_columns x columns in use + constant, in
 /// cycles.
 struct LinearCycles {
@@ -64,10 +69,14 @@ struct Engine {
   EngineKind kind = EngineKind::mac_array;
   int rows = 16;
   int columns = 16;
+  int tiles = 1;  // copies of the array side by side along the output channels
   Dataflow dataflow = Dataflow::weight_stationary;  // mac_array
   Reduction reduction = Reduction::channels;
   GroupMapping groups = GroupMapping::sequential;
-  WeightDelivery weights = WeightDelivery::preloaded;  // mac_array, weight_stationary
+  WeightDelivery weights = WeightDelivery::preloaded;      // mac_array, weight_stationary
+  VectorMapping fully_connected = VectorMapping::on_rows;  // bit_serial
+  int fold_stride_channels = 0;  // a strided convolution of a network input with so many channels
+                                 // takes the pixels of a stride as further channels; 0: never
   int accumulator_bits = 32;
   std::string unit;  // row of the energy table that one PE or dot-product unit costs
   EngineTiming timing;

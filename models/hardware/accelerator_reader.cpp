@@ -37,6 +37,8 @@ constexpr std::array kGroupMappings{
     Name<GroupMapping>{"block_diagonal", GroupMapping::block_diagonal}};
 constexpr std::array kWeightDeliveries{Name<WeightDelivery>{"preloaded", WeightDelivery::preloaded},
                                        Name<WeightDelivery>{"streamed", WeightDelivery::streamed}};
+constexpr std::array kVectorMappings{Name<VectorMapping>{"on_rows", VectorMapping::on_rows},
+                                     Name<VectorMapping>{"staggered", VectorMapping::staggered}};
 constexpr std::array kFoldOverlaps{Name<FoldOverlap>{"pipelined", FoldOverlap::pipelined},
                                    Name<FoldOverlap>{"serial", FoldOverlap::serial}};
 constexpr std::array kLoadOverlaps{Name<bool>{"stream", true}, Name<bool>{"none", false}};
@@ -60,6 +62,7 @@ std::string_view name_in(const std::array<Name<E>, n>& table, E value) {
 
 constexpr Range<Hertz> kClocks{Hertz(1e3), Hertz(1e11)};
 constexpr Range<int> kArraySides{1, 1024};
+constexpr Range<int> kFoldedChannels{0, 1024};
 constexpr Range<int> kLanes{1, 65536};
 constexpr Range<int> kOperandWidths{kMinOperandWidth, kMaxOperandWidth};
 constexpr Range<int> kAccumulatorWidths{1, 64};
@@ -236,14 +239,24 @@ void read_engine(MapReader reader, Engine& engine) {
   reader.integer("columns", Need::required, engine.columns, kArraySides);
   reader.choice("reduction", Need::optional, engine.reduction, kReductions);
   reader.choice("groups", Need::optional, engine.groups, kGroupMappings);
+  reader.integer("fold_stride_channels", Need::optional, engine.fold_stride_channels,
+                 kFoldedChannels);
   reader.integer("accumulator_bits", Need::optional, engine.accumulator_bits, kAccumulatorWidths);
   reader.text("unit", Need::required, engine.unit);
 
   if (kind_known && engine.kind == EngineKind::bit_serial) {
     reader.refuse("dataflow", not_with("kind", "bit_serial"));
     reader.refuse("weights", not_with("kind", "bit_serial"));
+    reader.integer("tiles", Need::optional, engine.tiles, kArraySides);
+    reader.choice("fully_connected", Need::optional, engine.fully_connected, kVectorMappings);
   } else {
+    reader.refuse("fully_connected", not_with("kind", "mac_array"));
     reader.choice("dataflow", Need::optional, engine.dataflow, kDataflows);
+    if (engine.dataflow == Dataflow::input_stationary) {
+      reader.refuse("tiles", not_with("dataflow", to_string(engine.dataflow)));
+    } else {
+      reader.integer("tiles", Need::optional, engine.tiles, kArraySides);
+    }
     if (engine.dataflow != Dataflow::weight_stationary) {
       reader.refuse("weights", not_with("dataflow", to_string(engine.dataflow)));
     } else {
@@ -489,11 +502,18 @@ void list_engine(const Engine& engine, KeyList& keys) {
   keys.text("engine.kind", to_string(engine.kind));
   keys.integer("engine.rows", engine.rows);
   keys.integer("engine.columns", engine.columns);
+  if (!array || engine.dataflow != Dataflow::input_stationary) {
+    keys.integer("engine.tiles", engine.tiles);
+  }
   if (array) {
     keys.text("engine.dataflow", to_string(engine.dataflow));
   }
   keys.text("engine.reduction", to_string(engine.reduction));
   keys.text("engine.groups", to_string(engine.groups));
+  keys.integer("engine.fold_stride_channels", engine.fold_stride_channels);
+  if (!array) {
+    keys.text("engine.fully_connected", to_string(engine.fully_connected));
+  }
   if (array && engine.dataflow == Dataflow::weight_stationary) {
     keys.text("engine.weights", to_string(engine.weights));
   }
@@ -641,6 +661,7 @@ std::string_view to_string(SerialOperand serial) { return name_in(kSerialOperand
 std::string_view to_string(Reduction reduction) { return name_in(kReductions, reduction); }
 std::string_view to_string(GroupMapping groups) { return name_in(kGroupMappings, groups); }
 std::string_view to_string(WeightDelivery weights) { return name_in(kWeightDeliveries, weights); }
+std::string_view to_string(VectorMapping mapping) { return name_in(kVectorMappings, mapping); }
 std::string_view to_string(FoldOverlap folds) { return name_in(kFoldOverlaps, folds); }
 std::string_view to_string(InputLayout layout) { return name_in(kInputLayouts, layout); }
 std::string_view to_string(Objective objective) { return name_in(kObjectives, objective); }

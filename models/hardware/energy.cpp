@@ -18,7 +18,7 @@ EnergyBreakdown& EnergyBreakdown::operator+=(const EnergyBreakdown& other) {
 EnergyModel::EnergyModel(const Accelerator& accelerator, const EnergyTable& table)
     : table_path_(table.path),
       accelerator_name_(accelerator.name),
-      units_(static_cast<double>(accelerator.engine.rows) * accelerator.engine.columns),
+      units_(static_cast<double>(unit_count(accelerator.engine))),
       post_(table.post) {
   Diagnostics diagnostics;
   unit_ = find_unit(table, accelerator.engine.unit, diagnostics);

@@ -152,6 +152,27 @@ std::int64_t evaluate(const LinearCycles& linear, const Engine& engine, std::int
                                        linear.used_columns * used_columns + linear.constant);
 }
 
+std::int64_t unit_count(const Engine& engine) {
+  return static_cast<std::int64_t>(engine.rows) * engine.columns * engine.tiles;
+}
+
+double peak_macs_per_cycle(const Engine& engine, const WidthMode& mode) {
+  return static_cast<double>(unit_count(engine)) * static_cast<double>(mode.products) /
+         static_cast<double>(mode.passes);
+}
+
+StrideFolding stride_folding(const Engine& engine, const ComputeShape& shape,
+                             bool reads_network_input) {
+  StrideFolding folding{.pixels = shape.stride_h * shape.stride_w,
+                        .kernel = ceil_div(shape.kernel_h, shape.stride_h) *
+                                  ceil_div(shape.kernel_w, shape.stride_w)};
+  const bool folds = reads_network_input && shape.groups == 1 &&
+                     shape.in_channels == engine.fold_stride_channels && shape.dilation_h == 1 &&
+                     shape.dilation_w == 1 && !unrolls_kernel(engine, shape, reads_network_input);
+  if (!folds) folding = {.pixels = 1, .kernel = shape.kernel_h * shape.kernel_w};
+  return folding;
+}
+
 bool unrolls_kernel(const Engine& engine, const ComputeShape& shape, bool reads_network_input) {
   if (shape.kernel_h * shape.kernel_w == 1) return false;
   switch (engine.reduction) {
@@ -186,8 +207,23 @@ std::int64_t groups_per_pack(const Engine& engine, const WidthMode& mode, const 
   const std::int64_t columns =
       engine.dataflow == Dataflow::input_stationary && engine.kind == EngineKind::mac_array
           ? shape.groups  // columns hold positions
-          : engine.columns / shape.out_channels;
+          : static_cast<std::int64_t>(engine.columns) * engine.tiles / shape.out_channels;
   return std::max<std::int64_t>(1, std::min({shape.groups, lanes / terms, columns}));
+}
+
+void TileKinds::add(Kind kind) {
+  if (kind.times == 0 || kind.steps == 0) return;
+  for (Kind& held : kinds) {
+    if (held.times > 0 && held.steps != kind.steps) continue;
+    held.steps = kind.steps;
+    held.times += kind.times;
+    return;
+  }
+  ensure(false, "tiles along an axis are of two kinds");
+}
+
+void TileKinds::add(const TileKinds& other, std::int64_t times) {
+  for (const Kind& kind : other.kinds) add({kind.steps, times * kind.times});
 }
 
 MSums& MSums::add(const MSums& other, std::int64_t times) {
@@ -203,6 +239,9 @@ NSums& NSums::add(const NSums& other, std::int64_t times) {
   tiles += times * other.tiles;
   total += times * other.total;
   blocks += times * other.blocks;
+  used_columns += times * other.used_columns;
+  most_columns += times * other.most_columns;
+  kinds.add(other.kinds, times);
   stream[0] += times * other.stream[0];
   stream[1] += times * other.stream[1];
   return *this;
@@ -215,17 +254,30 @@ KSums& KSums::add(const KSums& other, std::int64_t times) {
   steps[1] += times * other.steps[1];
   step_cycles += times * other.step_cycles;
   stream += times * other.stream;
+  kinds.add(other.kinds, times);
   return *this;
+}
+
+EngineCycles EngineCycles::less(std::int64_t credit) const {
+  EngineCycles rest = *this;
+  rest.fill -= std::min(credit, fill);
+  rest.busy -= credit - std::min(credit, fill);
+  return rest;
 }
 
 LayerTiming::LayerTiming(const Engine& engine, const WidthMode& mode, const EngineWork& work,
                          const EnginePorts& ports)
     : rows_(engine.rows),
       columns_(engine.columns),
+      block_columns_(static_cast<std::int64_t>(engine.columns) * engine.tiles),
       lanes_k_(widthwise::lanes_along_k(engine, mode)),
       kernel_(work.kernel),
+      folded_(work.folded),
+      folded_kernel_(work.folded > 1 ? work.folded_kernel : work.kernel),
       passes_(mode.passes),
       im2col_(work.im2col),
+      staggered_(work.vectors && engine.fully_connected == VectorMapping::staggered &&
+                 engine.kind == EngineKind::bit_serial),
       pipelined_(engine.timing.folds == FoldOverlap::pipelined),
       gap_(engine.timing.fold_gap),
       pad_last_(engine.timing.pad_last_block),
@@ -245,7 +297,6 @@ LayerTiming::LayerTiming(const Engine& engine, const WidthMode& mode, const Engi
   load_hidden_ = timing.load_hidden;
   block_ = timing.stream_block;
   load_ = evaluate(timing.load, engine, 0);
-  const std::int64_t fill = evaluate(timing.fill, engine, 0);
   if (pipelined_) {
     // The wavefront is paid once a layer; columns in use: those of the whole layer.
     const std::int64_t spread = streams_ == Axis::n ? work.m : work.n;
@@ -253,7 +304,12 @@ LayerTiming::LayerTiming(const Engine& engine, const WidthMode& mode, const Engi
     start_ = load_ + evaluate(timing.fill, engine, used);
     finish_ = evaluate(timing.drain, engine, used);
   } else {
-    fill_ = load_ + fill;
+    // SCALE-Sim's folds are a cycle shorter than their parts; on a single element that is less
+    // than nothing, which the gap makes up for.
+    const std::int64_t fill = static_cast<std::int64_t>(timing.fill.rows) * rows_ +
+                              static_cast<std::int64_t>(timing.fill.columns) * columns_ +
+                              timing.fill.constant;
+    fill_ = std::max(load_ + fill, -gap_);
     drain_ = static_cast<std::int64_t>(timing.drain.rows) * rows_ +
              static_cast<std::int64_t>(timing.drain.columns) * columns_ + timing.drain.constant;
     used_columns_factor_ = timing.fill.used_columns + timing.drain.used_columns;
@@ -263,7 +319,7 @@ LayerTiming::LayerTiming(const Engine& engine, const WidthMode& mode, const Engi
   // What a step asks of the ports, per lane along K: the bits of one operand times the rows or
   // columns that need their own.
   const std::int64_t rows_used = std::min<std::int64_t>(rows_, work.m);
-  const std::int64_t columns_used = std::min<std::int64_t>(columns_, work.n);
+  const std::int64_t columns_used = std::min<std::int64_t>(block_columns_, work.n);
   // A bit-parallel array is handed operands as they are stored; a bit-serial one reads planes.
   const std::int64_t input_bits =
       array ? ceil_div(work.stored_input, mode.activation_passes) : mode.activation_bits_per_pass;
@@ -280,9 +336,15 @@ LayerTiming::LayerTiming(const Engine& engine, const WidthMode& mode, const Engi
     case Axis::k:
       input_bits_per_lane_ = static_cast<double>(input_bits * rows_used);
       weight_bits_per_lane_ = static_cast<double>(weight_bits * columns_used);
+      if (staggered_) {
+        // A step is one row's; its operands for all passes come within the interval of its issue.
+        input_bits_per_lane_ = static_cast<double>(input_bits * passes_);
+        weight_bits_per_lane_ =
+            static_cast<double>(weight_bits * mode.weight_passes * columns_used);
+      }
       break;
   }
-  const std::int64_t terms = im2col_ ? work.channels * kernel_ : work.channels;
+  const std::int64_t terms = this->terms(work.channels).in_space;
   step_full_ = step_cycles(std::min(lanes_k_, terms));
   step_edge_ = step_cycles(terms % lanes_k_ == 0 ? lanes_k_ : terms % lanes_k_);
   uniform_steps_ = !ports_.input && !ports_.weight;
@@ -297,7 +359,7 @@ LayerTiming::LayerTiming(const Engine& engine, const WidthMode& mode, const Engi
     const std::int64_t bits = streams_ == Axis::n ? input_bits : weight_bits;
     const double fold_bits =
         static_cast<double>(std::min(lanes_k_, terms) * bits *
-                            std::min(columns_, streams_ == Axis::n ? work.m : work.n));
+                            std::min(block_columns_, streams_ == Axis::n ? work.m : work.n));
     const auto port_cycles = static_cast<std::int64_t>(std::ceil(fold_bits / *stationary_port));
     if (port_cycles > load_) {
       if (pipelined_)
@@ -311,7 +373,34 @@ LayerTiming::LayerTiming(const Engine& engine, const WidthMode& mode, const Engi
 
   input_read_factor_ =
       array ? work.stored_input * mode.weight_passes : mode.activation_bits_per_pass * passes_;
-  weight_read_factor_ = weight_bits * passes_;
+  weight_read_factor_ = weight_bits * (staggered_ ? mode.weight_passes : passes_);
+}
+
+LayerTiming::Terms LayerTiming::terms(std::int64_t channels) const {
+  if (im2col_) return {.in_space = channels * kernel_, .times = 1};
+  return {.in_space = channels * folded_, .times = folded_kernel_};
+}
+
+std::int64_t LayerTiming::padded_terms(std::int64_t channels) const {
+  const Terms terms = this->terms(channels);
+  return round_up(terms.in_space, lanes_k_) * terms.times;
+}
+
+std::int64_t LayerTiming::staggered_cycles(std::int64_t steps, std::int64_t interval) const {
+  const std::int64_t before = steps - 1;
+  return before / rows_ * std::max(passes_, rows_ * interval) + before % rows_ * interval + passes_;
+}
+
+template <class OfTile>
+std::int64_t LayerTiming::sum_over_kinds(const NSums& n, const KSums& k, OfTile of_tile) {
+  std::int64_t sum = 0;
+  for (const auto& blocks : n.kinds.kinds) {
+    for (const auto& steps : k.kinds.kinds) {
+      const std::int64_t times = blocks.times * steps.times;
+      if (times > 0) sum += times * of_tile(blocks.steps * steps.steps);
+    }
+  }
+  return sum;
 }
 
 std::int64_t LayerTiming::step_cycles(std::int64_t lanes_used) const {
@@ -332,8 +421,7 @@ std::int64_t LayerTiming::fold_cycles(std::int64_t stream) const {
 }
 
 std::int64_t LayerTiming::k_stream(std::int64_t channels) const {
-  const std::int64_t terms = im2col_ ? channels * kernel_ : channels;
-  const std::int64_t times = im2col_ ? 1 : kernel_;
+  const auto [terms, times] = this->terms(channels);
   const std::int64_t edge = terms % lanes_k_;
   std::int64_t cycles = (terms / lanes_k_) * step_full_;
   if (edge > 0) cycles += uniform_steps_ ? 1 : step_cycles(edge);
@@ -344,7 +432,7 @@ MSums LayerTiming::m_sums(std::int64_t m) const {
   MSums sums;
   sums.tiles = 1;
   sums.total = m;
-  sums.blocks = ceil_div(m, streams_ == Axis::n ? columns_ : rows_);
+  sums.blocks = staggered_ ? m : ceil_div(m, streams_ == Axis::n ? columns_ : rows_);
   if (streams_ == Axis::m) {
     sums.stream[0] = fold_cycles(m * step_full_);
     sums.stream[1] = uniform_steps_ ? sums.stream[0] : fold_cycles(m * step_edge_);
@@ -356,7 +444,11 @@ NSums LayerTiming::n_sums(std::int64_t n) const {
   NSums sums;
   sums.tiles = 1;
   sums.total = n;
-  sums.blocks = ceil_div(n, columns_);
+  sums.blocks = ceil_div(n, block_columns_);
+  const std::int64_t before = sums.blocks - 1;
+  sums.used_columns = before * columns_ + std::min(columns_, n - before * block_columns_);
+  sums.most_columns = std::min(columns_, n);
+  if (staggered_) sums.kinds.add({sums.blocks, 1});
   if (streams_ == Axis::n) {
     sums.stream[0] = fold_cycles(n * step_full_);
     sums.stream[1] = uniform_steps_ ? sums.stream[0] : fold_cycles(n * step_edge_);
@@ -368,12 +460,13 @@ KSums LayerTiming::k_sums(std::int64_t channels) const {
   KSums sums;
   sums.tiles = 1;
   sums.total = channels * kernel_;
-  const std::int64_t terms = im2col_ ? channels * kernel_ : channels;
-  const std::int64_t times = im2col_ ? 1 : kernel_;
+  const auto [terms, times] = this->terms(channels);
   sums.steps[0] = times * (terms / lanes_k_);
   sums.steps[1] = times * (terms % lanes_k_ > 0 ? 1 : 0);
   sums.step_cycles = k_stream(channels);
-  if (streams_ == Axis::k) {
+  if (staggered_) {
+    sums.kinds.add({sums.all_steps(), 1});
+  } else if (streams_ == Axis::k) {
     const std::int64_t stream = round_up(k_stream(channels), block_);
     // Each pass traverses the array and is followed by the gap; load, fill and drain are the
     // fold's.
@@ -387,15 +480,20 @@ KSums LayerTiming::k_sums(std::int64_t channels) const {
 }
 
 std::int64_t LayerTiming::total_cycles(const MSums& m, const NSums& n, const KSums& k) const {
+  if (staggered_) {
+    const std::int64_t folds = sum_over_kinds(
+        n, k, [&](std::int64_t steps) { return fold_cycles(staggered_cycles(steps, step_full_)); });
+    return m.total * (folds + used_columns_factor_ * n.most_columns * k.tiles);
+  }
   switch (streams_) {
     case Axis::m:
       return passes_ * (n.blocks * (k.steps[0] * m.stream[0] + k.steps[1] * m.stream[1]) +
-                        used_columns_factor_ * n.total * k.all_steps() * m.tiles);
+                        used_columns_factor_ * n.used_columns * k.all_steps() * m.tiles);
     case Axis::n:
       return passes_ * (m.blocks * (k.steps[0] * n.stream[0] + k.steps[1] * n.stream[1]) +
                         used_columns_factor_ * m.total * k.all_steps() * n.tiles);
     case Axis::k:
-      return m.blocks * (n.blocks * k.stream + used_columns_factor_ * n.total * k.tiles);
+      return m.blocks * (n.blocks * k.stream + used_columns_factor_ * n.used_columns * k.tiles);
   }
   return 0;
 }
@@ -416,6 +514,17 @@ EngineCycles LayerTiming::cycles(const MSums& m, const NSums& n, const KSums& k)
       folds = passes_ * m.blocks * k.all_steps() * n.tiles;
       break;
     case Axis::k:
+      if (staggered_) {
+        const auto all_vectors = [&](std::int64_t interval) {
+          return m.total * sum_over_kinds(n, k, [&](std::int64_t steps) {
+                   return staggered_cycles(steps, interval);
+                 });
+        };
+        cycles.busy = all_vectors(1);
+        stream = all_vectors(step_full_);
+        folds = m.total * n.tiles * k.tiles;
+        break;
+      }
       cycles.busy = passes_ * m.blocks * n.blocks * k.all_steps();
       stream = passes_ * m.blocks * n.blocks * k.step_cycles;
       folds = m.blocks * n.blocks * k.tiles;
@@ -431,8 +540,7 @@ EngineCycles LayerTiming::cycles(const MSums& m, const NSums& n, const KSums& k)
 std::int64_t LayerTiming::last_tile_credit(std::int64_t m, std::int64_t n,
                                            std::int64_t channels) const {
   if (!pipelined_) return gap_;
-  const std::int64_t terms = im2col_ ? channels * kernel_ : channels;
-  const bool edge = terms % lanes_k_ > 0;
+  const bool edge = terms(channels).in_space % lanes_k_ > 0;
   std::int64_t stream = 0;
   std::int64_t fold = 0;
   switch (streams_) {
@@ -445,6 +553,12 @@ std::int64_t LayerTiming::last_tile_credit(std::int64_t m, std::int64_t n,
       fold = fold_cycles(stream);
       break;
     case Axis::k: {
+      if (staggered_) {
+        stream = staggered_cycles(ceil_div(n, block_columns_) * k_sums(channels).all_steps(),
+                                  step_full_);
+        fold = fold_cycles(stream);
+        break;
+      }
       stream = k_stream(channels);
       const std::int64_t padded = round_up(stream, block_);
       const std::int64_t before = (passes_ - 1) * (padded + gap_);

@@ -19,9 +19,33 @@
 //   serial   p = lanes; planes: both w a (BISMO, Loom), weights w (UNPU), activations a (Stripes)
 // w', a' = widths rounded up to supported ones.
 //
+// Copies of the array (`tiles`) take output channels side by side: in a block of
+// tiles x columns channels, channel j is done by column j mod columns of copy j / columns. All
+// copies see the same inputs in the same cycle.
+//
+// A strided convolution of a network input may be folded (`fold_stride_channels`): pixels s x s
+// become channels, so that lanes stay filled. With strides s, t: input channel c of pixel (y, x) is
+// channel ((y mod s) t + x mod t) C + c of pixel (y / s, x / t); kernel position (u, v) is position
+// (u / s, v / t) of a kernel of ceil(kh / s) x ceil(kw / t), stride 1; taps outside the kernel are
+// 0. K-steps then go over kernel positions in row order and, for each, over C s t channels in
+// steps of the lanes.
+//
+// A fully connected or recurrent layer with one output position an image may be staggered over the
+// rows of a bit-serial engine (`fully_connected: staggered`): images one after the other; of each,
+// block b of output channels and K-step k, k innermost, is step i = b ceil(K / lanes) + k. Row i
+// mod R does it, all columns and lanes as above, in `passes` cycles from cycle floor(i / R)
+// max(passes, R) + i mod R on (weight planes outermost, then activation planes). Each row adds its
+// steps of an output up; the sum over rows is free. S steps take floor((S - 1) / R) max(passes, R)
+// + (S - 1) mod R + passes cycles. Every tile and vector is a fold of its own, so that rows start
+// anew with a tile (errs high by at most `passes` a tile where the next one is there in time).
+// Weights are read once a step and held by the row.
+//
+// Sources: DaDianNao's, Stripes' and Loom's mappings as DNNsim has them.
+//
 // Sums over the tiles of a tiling are exact and cheap because every figure is a sum of at most
 // three products of a function of m, one of n and one of k (MSums, NSums, KSums): the sum over all
 // combinations of tiles is the product of the sums. A single tile is the case of one tile each.
+// Staggered vectors are no such product; their sums keep the few kinds of tiles apart.
 //
 // Ignored: bank conflicts, operands that a port delivers across a fold boundary (errs high where a
 // port is narrow), clock-domain crossings (errs low). Partially used rows and columns are counted
@@ -69,14 +93,31 @@ ResolvedTiming resolved_timing(const Engine& engine);
 
 std::int64_t evaluate(const LinearCycles& linear, const Engine& engine, std::int64_t used_columns);
 
+/// Processing elements or dot-product units of all copies: so many times the energy table's unit.
+std::int64_t unit_count(const Engine& engine);
+
+/// MACs that the engine could do in a cycle in a mode.
+double peak_macs_per_cycle(const Engine& engine, const WidthMode& mode);
+
+/// Pixels of a stride that are taken as channels, and the kernel positions that are left.
+struct StrideFolding {
+  std::int64_t pixels = 1;
+  std::int64_t kernel = 1;
+};
+StrideFolding stride_folding(const Engine& engine, const ComputeShape& shape,
+                             bool reads_network_input);
+
 /// A layer as the array sees it: `pack` groups side by side on the diagonal of one matrix.
 struct EngineWork {
-  std::int64_t m = 1;         // output positions of the layer
-  std::int64_t n = 1;         // output channels of a pack
-  std::int64_t channels = 1;  // input channels of a pack
-  std::int64_t kernel = 1;    // kernel positions
-  std::int64_t pack = 1;      // groups in a pack
-  bool im2col = false;        // kernel positions unrolled in space
+  std::int64_t m = 1;              // output positions of the layer
+  std::int64_t n = 1;              // output channels of a pack
+  std::int64_t channels = 1;       // input channels of a pack
+  std::int64_t kernel = 1;         // kernel positions
+  std::int64_t pack = 1;           // groups in a pack
+  bool im2col = false;             // kernel positions unrolled in space
+  std::int64_t folded = 1;         // pixels of a stride taken as channels; 1 with im2col
+  std::int64_t folded_kernel = 1;  // kernel positions then; read only if folded > 1
+  bool vectors = false;       // fully connected or recurrent, with one output position an image
   BitWidth stored_input = 8;  // width that the input buffer holds and delivers
 };
 
@@ -93,6 +134,17 @@ struct EnginePorts {
   std::optional<double> weight;
 };
 
+/// How many tiles have so many steps along an axis: a full tile and one at the edge.
+struct TileKinds {
+  struct Kind {
+    std::int64_t steps = 0;
+    std::int64_t times = 0;
+  };
+  std::array<Kind, 2> kinds{};
+  void add(Kind kind);
+  void add(const TileKinds& other, std::int64_t times);
+};
+
 struct MSums {
   std::int64_t tiles = 0;
   std::int64_t total = 0;       // output positions
@@ -105,7 +157,10 @@ struct NSums {
   std::int64_t tiles = 0;
   std::int64_t total = 0;
   std::int64_t blocks = 0;
-  std::int64_t stream[2] = {};  // fold cycles where N streams
+  std::int64_t used_columns = 0;  // of one copy, summed over blocks...
+  std::int64_t most_columns = 0;  // ...and of the widest block of a tile
+  std::int64_t stream[2] = {};    // fold cycles where N streams
+  TileKinds kinds;                // blocks of a tile, where vectors are staggered
   NSums& add(const NSums& other, std::int64_t times);
 };
 
@@ -115,6 +170,7 @@ struct KSums {
   std::int64_t steps[2] = {};    // K-steps: full, partly used
   std::int64_t step_cycles = 0;  // of these steps where K streams, waits for ports included
   std::int64_t stream = 0;       // fold cycles where K streams
+  TileKinds kinds;               // K-steps of a tile, where vectors are staggered
   KSums& add(const KSums& other, std::int64_t times);
   [[nodiscard]] std::int64_t all_steps() const { return steps[0] + steps[1]; }
 };
@@ -129,6 +185,8 @@ struct EngineCycles {
   [[nodiscard]] std::int64_t total() const {
     return busy + wait_input + wait_weight + fill + drain;
   }
+  /// Without so many cycles of fill, or, where a law leaves out a cycle of work, of busy.
+  [[nodiscard]] EngineCycles less(std::int64_t credit) const;
 };
 
 /// Bits between the buffers and the array.
@@ -163,7 +221,7 @@ class LayerTiming {
   /// of a next fold that does not come, padding, the gap. Part of EngineCycles::fill of that tile.
   [[nodiscard]] std::int64_t last_tile_credit(std::int64_t m, std::int64_t n,
                                               std::int64_t channels) const;
-  [[nodiscard]] bool credit_depends_on_n() const { return streams_ == Axis::n; }
+  [[nodiscard]] bool credit_depends_on_n() const { return streams_ == Axis::n || staggered_; }
   /// Cycles between operands in the buffers and the first stream of a tile that the array had to
   /// wait for: the preload of its first fold.
   [[nodiscard]] std::int64_t preload_cycles() const { return preload_; }
@@ -171,17 +229,36 @@ class LayerTiming {
   /// Reduction lanes of one K-step; tiles of channels that are a multiple waste none.
   [[nodiscard]] std::int64_t lanes_along_k() const { return lanes_k_; }
 
+  /// Terms of one row of K as the lanes take it: whole K-steps.
+  [[nodiscard]] std::int64_t padded_terms(std::int64_t channels) const;
+
+  [[nodiscard]] bool staggered() const { return staggered_; }
+
  private:
   [[nodiscard]] std::int64_t fold_cycles(std::int64_t stream) const;
   [[nodiscard]] std::int64_t step_cycles(std::int64_t lanes_used) const;
   [[nodiscard]] std::int64_t k_stream(std::int64_t channels) const;
+  /// Reduction terms of one traversal of the lanes, and how many such follow in time.
+  struct Terms {
+    std::int64_t in_space = 1, times = 1;
+  };
+  [[nodiscard]] Terms terms(std::int64_t channels) const;
+  /// Cycles of so many staggered steps, one issued every `interval` cycles.
+  [[nodiscard]] std::int64_t staggered_cycles(std::int64_t steps, std::int64_t interval) const;
+  /// Sum over all tiles of `of_tile(steps)`, the steps of one vector.
+  template <class OfTile>
+  static std::int64_t sum_over_kinds(const NSums& n, const KSums& k, OfTile of_tile);
 
   Axis streams_ = Axis::m;
-  std::int64_t rows_ = 1, columns_ = 1;
+  std::int64_t rows_ = 1;
+  std::int64_t columns_ = 1;        // of one copy
+  std::int64_t block_columns_ = 1;  // of all copies
   std::int64_t lanes_k_ = 1;
   std::int64_t kernel_ = 1;
+  std::int64_t folded_ = 1, folded_kernel_ = 1;
   std::int64_t passes_ = 1;
   bool im2col_ = false;
+  bool staggered_ = false;
   bool pipelined_ = true;
   bool load_hidden_ = true;
   bool streamed_weights_ = false;

@@ -189,6 +189,19 @@ TEST_CASE("Every key of a bit-serial engine arrives where it belongs") {
   CHECK(engine.sign_plane);
 }
 
+TEST_CASE(
+    "Copies of an array, folded first layers and staggered vectors arrive where they belong") {
+  const Engine engine =
+      parse_accelerator(kSerial, "f.yaml",
+                        Strings{"engine.tiles=16", "engine.fold_stride_channels=3",
+                                "engine.fully_connected=staggered"})
+          .engine;
+  CHECK(engine.tiles == 16);
+  CHECK(engine.fold_stride_channels == 3);
+  CHECK(engine.fully_connected == VectorMapping::staggered);
+  CHECK(parse_accelerator(kArray, "f.yaml", Strings{"engine.tiles=4"}).engine.tiles == 4);
+}
+
 TEST_CASE("The resolved keys, given back as overrides, make the same accelerator") {
   for (const std::string& text : {kArray, kSerial, kFull}) {
     const Accelerator first = parse_accelerator(text, "configs/f.yaml");
@@ -249,6 +262,9 @@ TEST_CASE("What has no default must be there") {
 TEST_CASE("Values out of range name the range") {
   CHECK(array_with("clock=1 Hz") == "clock: expected 1 kHz .. 100 GHz, got '1 Hz'");
   CHECK(array_with("engine.columns=1025") == "engine.columns: expected 1..1024, got 1025");
+  CHECK(array_with("engine.tiles=0") == "engine.tiles: expected 1..1024, got 0");
+  CHECK(array_with("engine.fold_stride_channels=-1") ==
+        "engine.fold_stride_channels: expected 0..1024, got -1");
   CHECK(array_with("engine.accumulator_bits=65") ==
         "engine.accumulator_bits: expected 1..64, got 65");
   CHECK(array_with("engine.precision.max_bits=17") ==
@@ -324,6 +340,17 @@ TEST_CASE("Keys of the other kind of engine are refused") {
         "'kind: bit_serial'\n"
         "--set engine.weights=streamed: error: engine.weights: not allowed with 'kind: "
         "bit_serial'");
+}
+
+TEST_CASE("Copies share no output channels in time; only bit-serial engines stagger vectors") {
+  CHECK(read(kArray, {"engine.dataflow=input_stationary", "engine.tiles=2"}) ==
+        "--set engine.tiles=2: error: engine.tiles: not allowed with 'dataflow: "
+        "input_stationary'");
+  CHECK(array_with("engine.fully_connected=staggered") ==
+        "engine.fully_connected: not allowed with 'kind: mac_array'");
+  CHECK(serial_with({"engine.fully_connected=stagered"}) ==
+        "--set engine.fully_connected=stagered: error: engine.fully_connected: expected one of "
+        "'on_rows', 'staggered', got 'stagered'; did you mean 'staggered'?");
 }
 
 TEST_CASE("Weights are preloaded or streamed only where they are stationary") {

@@ -85,7 +85,7 @@ std::vector<Tile> stated_space(const LayerSetting& setting, const WidthMode& mod
   const ComputeShape& shape = model.shape();
   const bool k_on_rows = array && machine.engine.dataflow != Dataflow::output_stationary;
   std::int64_t k_step = array ? (k_on_rows ? machine.engine.rows : 1) : machine.engine.lanes;
-  std::int64_t n_step = machine.engine.columns;
+  std::int64_t n_step = static_cast<std::int64_t>(machine.engine.columns) * machine.engine.tiles;
   if (unrolls_kernel(machine.engine, shape, model.setting().reads_network_input)) {
     k_step =
         std::max(std::min<std::int64_t>(k_step, 64), k_step / (shape.kernel_h * shape.kernel_w));
@@ -115,8 +115,14 @@ std::vector<Tile> stated_space(const LayerSetting& setting, const WidthMode& mod
     const Engine& engine = machine.engine;
     const auto ceil_of = [](std::int64_t a, std::int64_t b) { return (a + b - 1) / b; };
     const std::int64_t m = tile.batch * tile.out_h * tile.out_w;
-    const std::int64_t columns = ceil_of(tile.out_channels, engine.columns);
+    const std::int64_t columns =
+        ceil_of(tile.out_channels, static_cast<std::int64_t>(engine.columns) * engine.tiles);
     const std::int64_t kernels = shape.kernel_h * shape.kernel_w * tile.groups;
+    if (!array && model.timing().staggered()) {
+      // The rows share the steps of one image after the other.
+      return ceil_of(m * kernels * 16 * columns * ceil_of(tile.in_channels, engine.lanes),
+                     engine.rows);
+    }
     if (!array) {
       return kernels * 16 * ceil_of(m, engine.rows) * columns *
              ceil_of(tile.in_channels, engine.lanes);
@@ -175,6 +181,8 @@ Accelerator random_tiny_machine(Random& random) {
     engine.kind = EngineKind::bit_serial;
     engine.lanes = static_cast<int>(random(1, 4));
     engine.max_weight_bits = engine.max_activation_bits = 8;
+    engine.tiles = static_cast<int>(random(1, 2));
+    engine.fully_connected = random.coin() ? VectorMapping::staggered : VectorMapping::on_rows;
   } else {
     engine.dataflow = static_cast<Dataflow>(random(0, 2));
     engine.timing.load = LinearCycles{.rows = static_cast<int>(random(0, 1))};
@@ -182,6 +190,7 @@ Accelerator random_tiny_machine(Random& random) {
     engine.timing.folds = random.coin() ? FoldOverlap::pipelined : FoldOverlap::serial;
   }
   engine.reduction = static_cast<Reduction>(random(0, 2));
+  engine.fold_stride_channels = static_cast<int>(random(0, 4));
   Memory& memory = machine.memory;
   memory.dram.bandwidth = static_cast<double>(random(1, 40));
   memory.dram.latency = Cycles(random(0, 30));

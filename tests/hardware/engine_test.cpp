@@ -244,6 +244,8 @@ struct Case {
   LayerWidths widths;
   std::int64_t m = 1, n = 1, channels = 1, kernel = 1;
   bool im2col = false;
+  std::int64_t folded = 1, folded_kernel = 1;  // pixels of a stride, kernel positions then
+  bool vectors = false;
   BitWidth stored_input = 8;
   EnginePorts ports;
 };
@@ -262,7 +264,8 @@ class Loops {
       // The stationary operand's port may be slower than the array takes it.
       const bool inputs_stay = e.dataflow == Dataflow::input_stationary;
       const auto& port = inputs_stay ? c_.ports.input : c_.ports.weight;
-      const std::int64_t held = std::min<std::int64_t>(e.columns, inputs_stay ? c_.m : c_.n);
+      const std::int64_t held =
+          std::min<std::int64_t>(e.columns * e.tiles, inputs_stay ? c_.m : c_.n);
       const std::int64_t bits = inputs_stay ? input_bits() : mode_.weight_bits_per_pass;
       const std::int64_t fold = std::min(lanes_, terms(c_.channels)) * held * bits;
       if (port)
@@ -282,9 +285,13 @@ class Loops {
   Time tile(std::int64_t m, std::int64_t n, std::int64_t channels) {
     Time time;
     const Engine& e = c_.engine;
+    if (c_.vectors && e.fully_connected == VectorMapping::staggered) {
+      for (std::int64_t vector = 0; vector < m; ++vector) add_staggered(time, n, channels);
+      return time;
+    }
     if (k_in_time_) {
       for (std::int64_t row = 0; row < m; row += e.rows) {
-        for (std::int64_t column = 0; column < n; column += e.columns) {
+        for (std::int64_t column = 0; column < n; column += e.columns * e.tiles) {
           const std::int64_t used = std::min<std::int64_t>(e.columns, n - column);
           std::int64_t inside = 0;
           for (std::int64_t pass = 0; pass < mode_.passes; ++pass) {
@@ -305,7 +312,7 @@ class Loops {
     const std::int64_t across = inputs_stay ? m : n;
     const std::int64_t along = inputs_stay ? n : m;
     for (std::int64_t pass = 0; pass < mode_.passes; ++pass) {
-      for (std::int64_t column = 0; column < across; column += e.columns) {
+      for (std::int64_t column = 0; column < across; column += e.columns * e.tiles) {
         const std::int64_t used = std::min<std::int64_t>(e.columns, across - column);
         for_each_step(channels, [&](std::int64_t lanes) {
           const std::int64_t before = time.busy + time.wait;
@@ -330,9 +337,11 @@ class Loops {
         !k_in_time_ && c_.engine.dataflow == Dataflow::input_stationary ? m : n;
     const std::int64_t used = std::min<std::int64_t>(c_.engine.columns, across);
     // The last fold has no successor: no gap, no padding, no wait for weights that do not come.
+    const bool gap_inside =
+        k_in_time_ && !(c_.vectors && c_.engine.fully_connected == VectorMapping::staggered);
     const std::int64_t last =
-        k_in_time_ ? last_before_ + padded(last_stream_) + t.fold_gap : padded(last_stream_);
-    const std::int64_t gap = k_in_time_ ? 0 : t.fold_gap;
+        gap_inside ? last_before_ + padded(last_stream_) + t.fold_gap : padded(last_stream_);
+    const std::int64_t gap = gap_inside ? 0 : t.fold_gap;
     const std::int64_t whole = *t.load_hidden ? std::max(last, load_) + gap : last + gap;
     const std::int64_t needed =
         last_before_ + (t.pad_last_block ? padded(last_stream_) : last_stream_);
@@ -350,11 +359,54 @@ class Loops {
                    : (c_.stored_input + mode_.activation_passes - 1) / mode_.activation_passes;
   }
   [[nodiscard]] std::int64_t terms(std::int64_t channels) const {
-    return c_.im2col ? channels * c_.kernel : channels;
+    return c_.im2col ? channels * c_.kernel : channels * c_.folded;
+  }
+  [[nodiscard]] std::int64_t positions() const {
+    if (c_.im2col) return 1;
+    return c_.folded > 1 ? c_.folded_kernel : c_.kernel;
   }
   [[nodiscard]] std::int64_t padded(std::int64_t stream) const {
     const std::int64_t block = c_.engine.timing.stream_block.value_or(c_.engine.rows);
     return (stream + block - 1) / block * block;
+  }
+
+  /// One vector: every cycle may issue the next step, to the next row if that is free.
+  void add_staggered(Time& time, std::int64_t n, std::int64_t channels) {
+    const Engine& e = c_.engine;
+    const std::int64_t columns = e.columns * e.tiles;
+    const auto play = [&](std::int64_t interval) {
+      std::vector<std::int64_t> free_at(static_cast<std::size_t>(e.rows), 0);
+      std::int64_t next = 0;
+      std::int64_t done = 0;
+      std::size_t row = 0;
+      for (std::int64_t column = 0; column < n; column += columns) {
+        for_each_step(channels, [&](std::int64_t) {
+          const std::int64_t at = std::max(next, free_at[row]);
+          done = free_at[row] = at + mode_.passes;
+          next = at + interval;
+          row = (row + 1) % free_at.size();
+        });
+      }
+      return done;
+    };
+    std::int64_t interval = 1;
+    const auto limit = [&](std::int64_t bits, const std::optional<double>& port) {
+      if (!port) return;
+      const std::int64_t lanes = std::min(lanes_, terms(c_.channels));
+      const double cycles = std::ceil(static_cast<double>(lanes * bits) / *port);
+      interval = std::max(interval, static_cast<std::int64_t>(cycles));
+    };
+    limit(input_bits() * mode_.passes, c_.ports.input);
+    limit(mode_.weight_bits_per_pass * mode_.weight_passes * std::min(columns, c_.n),
+          c_.ports.weight);
+    const std::int64_t busy = play(1);
+    const std::int64_t stream = play(interval);
+    last_stream_ = stream;
+    last_before_ = 0;
+    time.busy += busy;
+    time.wait += stream - busy;
+    time.other += padded(stream) - stream + e.timing.fold_gap +
+                  around(padded(stream), std::min<std::int64_t>(e.columns, n));
   }
 
   /// Cycles of a fold beside its stream and its gap.
@@ -367,7 +419,7 @@ class Loops {
 
   template <class Step>
   void for_each_step(std::int64_t channels, Step step) const {
-    for (std::int64_t position = 0; position < (c_.im2col ? 1 : c_.kernel); ++position) {
+    for (std::int64_t position = 0; position < positions(); ++position) {
       for (std::int64_t term = 0; term < terms(channels); term += lanes_) {
         step(std::min(lanes_, terms(channels) - term));
       }
@@ -379,7 +431,7 @@ class Loops {
     const Engine& e = c_.engine;
     std::int64_t input = 0;
     std::int64_t weight = 0;
-    const std::int64_t columns = std::min<std::int64_t>(e.columns, c_.n);
+    const std::int64_t columns = std::min<std::int64_t>(e.columns * e.tiles, c_.n);
     if (k_in_time_) {
       input = lanes * std::min<std::int64_t>(e.rows, c_.m) * input_bits();
       weight = lanes * columns * mode_.weight_bits_per_pass;
@@ -431,6 +483,7 @@ Case random_case(Random& random) {
     e.rows = static_cast<int>(random(1, 6));
     e.columns = static_cast<int>(random(1, 6));
     e.lanes = static_cast<int>(random(1, 9));
+    e.fully_connected = static_cast<VectorMapping>(random(0, 1));
     what.widths = {static_cast<int>(random(1, 4)), static_cast<int>(random(1, 4))};
   } else {
     e.dataflow = static_cast<Dataflow>(random(0, 2));
@@ -460,6 +513,14 @@ Case random_case(Random& random) {
   what.channels = random(1, 40);
   what.kernel = random(1, 4);
   what.im2col = random.coin();
+  if (!what.im2col && random.coin()) {
+    what.folded = random(2, 4);
+    what.folded_kernel = random(1, 3);
+  }
+  if (e.kind == EngineKind::bit_serial || e.dataflow != Dataflow::input_stationary)
+    e.tiles = static_cast<int>(random(1, 3));
+  what.vectors = e.kind == EngineKind::bit_serial && random.coin();
+  if (what.vectors) what.kernel = what.folded = 1;
   what.stored_input = static_cast<BitWidth>(random(what.widths.activation, 16));
   return what;
 }
@@ -476,6 +537,9 @@ LayerTiming timing_of(const Case& what) {
   work.channels = what.channels;
   work.kernel = what.kernel;
   work.im2col = what.im2col;
+  work.folded = what.folded;
+  work.folded_kernel = what.folded_kernel;
+  work.vectors = what.vectors;
   work.stored_input = what.stored_input;
   return LayerTiming(what.engine, *width_mode(what.engine, what.widths), work, what.ports);
 }
@@ -483,22 +547,32 @@ LayerTiming timing_of(const Case& what) {
 std::string describe(const Case& what) {
   const Engine& e = what.engine;
   std::string text = e.kind == EngineKind::bit_serial ? "serial" : "array";
-  text +=
-      " dataflow " + std::to_string(static_cast<int>(e.dataflow)) + " " + std::to_string(e.rows) +
-      "x" + std::to_string(e.columns) + " lanes " + std::to_string(e.lanes) +
-      (e.timing.folds == FoldOverlap::serial ? " folds in turn" : " folds pipelined") +
-      (*e.timing.load_hidden ? " load hidden" : " load shown") + " m " + std::to_string(what.m) +
-      " n " + std::to_string(what.n) + " channels " + std::to_string(what.channels) + " kernel " +
-      std::to_string(what.kernel) + (what.im2col ? " im2col" : "") + " w" +
-      std::to_string(what.widths.weight) + "a" + std::to_string(what.widths.activation);
+  text += " dataflow " + std::to_string(static_cast<int>(e.dataflow)) + " " +
+          std::to_string(e.rows) + "x" + std::to_string(e.columns) + " lanes " +
+          std::to_string(e.lanes) +
+          (e.timing.folds == FoldOverlap::serial ? " folds in turn" : " folds pipelined") +
+          (*e.timing.load_hidden ? " load hidden" : " load shown") + " m " +
+          std::to_string(what.m) + " n " + std::to_string(what.n) + " channels " +
+          std::to_string(what.channels) + " kernel " + std::to_string(what.kernel) +
+          (what.im2col ? " im2col" : "") + " tiles " + std::to_string(e.tiles) + " folded " +
+          std::to_string(what.folded) + (what.vectors ? " vectors" : "") +
+          (e.fully_connected == VectorMapping::staggered ? " staggered" : "") + " w" +
+          std::to_string(what.widths.weight) + "a" + std::to_string(what.widths.activation);
   return text;
 }
 
-/// Cuts an extent into random parts, all but the last a multiple of `step`.
-std::vector<std::int64_t> random_parts(std::int64_t extent, std::int64_t step, Random& random) {
+bool is_staggered(const Case& what) {
+  return what.vectors && what.engine.fully_connected == VectorMapping::staggered;
+}
+
+/// Cuts an extent into random parts, all but the last a multiple of `step`; even ones where only
+/// the last may differ.
+std::vector<std::int64_t> random_parts(std::int64_t extent, std::int64_t step, bool even,
+                                       Random& random) {
   std::vector<std::int64_t> parts;
   while (extent > 0) {
-    parts.push_back(std::min(extent, random(1, (extent + step - 1) / step) * step));
+    const std::int64_t part = random(1, (extent + step - 1) / step) * step;
+    parts.push_back(std::min(extent, even && !parts.empty() ? parts.front() : part));
     extent -= parts.back();
   }
   return parts;
@@ -525,9 +599,9 @@ void check_tiles(const Case& what, std::int64_t channel_step, Random& random) {
   MSums m_sum;
   NSums n_sum;
   KSums k_sum;
-  const auto ms = random_parts(what.m, 1, random);
-  const auto ns = random_parts(what.n, 1, random);
-  const auto ks = random_parts(what.channels, channel_step, random);
+  const auto ms = random_parts(what.m, 1, is_staggered(what), random);
+  const auto ns = random_parts(what.n, 1, is_staggered(what), random);
+  const auto ks = random_parts(what.channels, channel_step, is_staggered(what), random);
   for (const std::int64_t part : ms) m_sum.add(timing.m_sums(part), 1);
   for (const std::int64_t part : ns) n_sum.add(timing.n_sums(part), 1);
   for (const std::int64_t part : ks) k_sum.add(timing.k_sums(part), 1);
@@ -580,7 +654,7 @@ TEST_CASE("narrow ports never make a part of the time negative, whatever the til
     INFO(describe(what));
     const LayerTiming timing = timing_of(what);
     KSums k;
-    for (const std::int64_t part : random_parts(what.channels, 1, random))
+    for (const std::int64_t part : random_parts(what.channels, 1, is_staggered(what), random))
       k.add(timing.k_sums(part), 1);
     const EngineCycles cycles = timing.cycles(timing.m_sums(what.m), timing.n_sums(what.n), k);
     CHECK(cycles.busy > 0);

@@ -55,8 +55,7 @@ void for_each_mode(const Engine& engine, Visit visit) {
 double peak_macs_per_cycle(const Accelerator& accelerator, BitWidth weight, BitWidth activation) {
   const auto mode = width_mode(accelerator.engine, {weight, activation});
   REQUIRE(mode);
-  return static_cast<double>(accelerator.engine.rows) * accelerator.engine.columns *
-         static_cast<double>(mode->products) / static_cast<double>(mode->passes);
+  return widthwise::peak_macs_per_cycle(accelerator.engine, *mode);
 }
 
 /// Two operations a product.

@@ -485,9 +485,23 @@ TEST_CASE("buffers without a second half fetch and compute in turns") {
 
 namespace {
 
+/// A bit-serial array whose copies take output channels and whose rows take a vector's steps.
+Engine random_serial_engine(Random& random) {
+  Engine engine = example_machine().engine;
+  engine.kind = EngineKind::bit_serial;
+  engine.lanes = static_cast<int>(random(1, 9));
+  engine.tiles = static_cast<int>(random(1, 3));
+  engine.fold_stride_channels = static_cast<int>(random(1, 4));
+  engine.fully_connected = random.coin() ? VectorMapping::staggered : VectorMapping::on_rows;
+  engine.timing.folds = random.coin() ? FoldOverlap::pipelined : FoldOverlap::serial;
+  engine.timing.drain = LinearCycles{.constant = static_cast<int>(random(0, 3))};
+  return engine;
+}
+
 /// Random layers on random machines: closed form never above the simulation, the same busy cycles
 /// and bytes; `close`: and within 5 % above 10,000 cycles.
-void check_random(unsigned seed, int count, bool single_buffers, int least_requests, bool close) {
+void check_random(unsigned seed, int count, bool single_buffers, int least_requests, bool close,
+                  bool serial = false) {
   Random random(seed);
   const EnergyTable energy = example_energy();
   for (int i = 0; i < count; ++i) {
@@ -496,6 +510,7 @@ void check_random(unsigned seed, int count, bool single_buffers, int least_reque
     machine.engine.timing = EngineTiming{};
     machine.engine.timing.folds = random.coin() ? FoldOverlap::pipelined : FoldOverlap::serial;
     machine.engine.reduction = static_cast<Reduction>(random(0, 2));
+    if (serial) machine.engine = random_serial_engine(random);
     Memory& memory = machine.memory;
     memory.dram.bandwidth = static_cast<double>(random(1, 60));
     memory.dram.latency = Cycles(random(0, 80));
@@ -513,8 +528,12 @@ void check_random(unsigned seed, int count, bool single_buffers, int least_reque
     memory.read_initial_sums = random.coin();
     memory.fetch_padding = random.coin();
     machine.post_processing.lanes = static_cast<int>(random(1, 8));
-    const Workload work = random_layer(
-        random, 12, 12, {static_cast<int>(random(1, 8)), static_cast<int>(random(1, 8))});
+    const LayerWidths widths{static_cast<int>(random(1, 8)), static_cast<int>(random(1, 8))};
+    Workload work = random_layer(random, 12, 12, widths);
+    if (serial && random.coin()) {
+      const Shape vectors = {random(1, 3), random(1, 300)};
+      work = single(infer_fully_connected(vectors, random(1, 300)), vectors, widths);
+    }
     const CostReport report = analytic_cost(work.network, work.widths, machine, energy);
     INFO(i << ": " << test::describe(*work.network.layers()[0].compute) << " w"
            << work.widths.layers[0].weight << "a" << work.widths.layers[0].activation << ", "
@@ -573,6 +592,10 @@ TEST_CASE(
     "random tiny machines with four requests in flight agree within a third above 10,000 "
     "cycles") {
   check_random(9, 2000, false, 4, true);
+}
+
+TEST_CASE("random bit-serial machines with copies, folded inputs and staggered vectors") {
+  check_random(34, 2000, false, 4, false, true);
 }
 
 TEST_CASE("random machines with buffers of one tile: closed form never above the simulation") {

@@ -256,7 +256,7 @@ TEST_CASE("the traditional array's laws hold at other sizes") {
 TEST_CASE(
     "SCALE-Sim v2's laws: folds (R + C + T - 2) - 1, and R more a fold with a stationary operand") {
   unsigned seed = 40;
-  for (const auto& [rows, columns] : {std::pair{2, 2}, {5, 3}, {8, 32}, {16, 16}}) {
+  for (const auto& [rows, columns] : {std::pair{1, 1}, {1, 2}, {2, 1}, {5, 3}, {8, 32}, {16, 16}}) {
     for (const Dataflow dataflow :
          {Dataflow::output_stationary, Dataflow::weight_stationary, Dataflow::input_stationary}) {
       check_law(scale_sim(dataflow, rows, columns), random_products(seed++, 30, 70, {8}),
