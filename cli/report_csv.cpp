@@ -24,6 +24,10 @@ std::string text(double value) { return format_number(value); }
 std::string text(int value) { return fmt::to_string(value); }
 std::string text(std::int64_t value) { return fmt::to_string(value); }
 
+std::string text(const std::optional<BitWidth>& value) {
+  return value ? fmt::to_string(*value) : "";
+}
+
 std::string joined(const std::vector<std::string>& texts) {
   std::string all;
   for (const std::string& one : texts) {
@@ -83,6 +87,7 @@ constexpr CsvColumn kColumns[] = {
     {"tile_order",
      [](const Layer& l) { return l.tile ? std::string(to_string(l.tile->order)) : ""; }},
     {"tiles", [](const Layer& l) { return text(l.tiles); }},
+    {"accumulator_bits", [](const Layer& l) { return text(l.accumulator_bits); }},
     {"fused", [](const Layer& l) { return joined(l.fused); }},
 };
 

@@ -111,6 +111,11 @@ Json tiling_json(const LayerCost& layer) {
           {"tiles", layer.tiles}};
 }
 
+/// null for a layer that is not on the engine.
+Json optional_bits(const std::optional<BitWidth>& bits) {
+  return bits ? Json(*bits) : Json(nullptr);
+}
+
 Json layer_json(const LayerCost& layer) {
   return {{"name", layer.name},
           {"kind", to_string(layer.kind)},
@@ -121,6 +126,7 @@ Json layer_json(const LayerCost& layer) {
           {"computed_activation_bits", layer.computed.activation},
           {"stored_input_bits", layer.stored_input},
           {"stored_output_bits", layer.stored_output},
+          {"accumulator_bits", optional_bits(layer.accumulator_bits)},
           {"latency_cycles", layer.latency.count()},
           {"cycles", cycles_json(layer.cycles)},
           {"utilization", number(layer.utilization)},

@@ -152,8 +152,8 @@ void CostCollector::end_engine_run(const LayerPlan& plan, std::int64_t latency) 
   run_.cycles.post = Cycles(post - array);
   run_.cycles.stall_output += Cycles(latency - post);
   Activity& activity = run_.activity;
-  activity.output_buffer_read += Bits(static_cast<std::int64_t>(activity.post_outputs) *
-                                      plan_.accelerator->engine.accumulator_bits);
+  activity.output_buffer_read +=
+      Bits(static_cast<std::int64_t>(activity.post_outputs) * plan.setting.accumulator_bits);
   activity.post_operations =
       activity.post_outputs * static_cast<double>(plan.setting.layer->fused.size());
 }

@@ -44,6 +44,7 @@ struct LayerCost {
   LayerWidths computed;       // that the engine computes with, after rounding up
   BitWidth stored_input = 0;  // widths that the tensors are stored at
   BitWidth stored_output = 0;
+  std::optional<BitWidth> accumulator_bits;  // of partial sums; layers on the engine
   Cycles latency;
   CycleBreakdown cycles;
   double utilization = 0;    // macs / (what the array could do at these widths in `latency`)

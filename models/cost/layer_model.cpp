@@ -29,6 +29,7 @@ EngineWork engine_work(const Engine& engine, const LayerSetting& setting, std::i
   work.vectors = (kind == LayerKind::fully_connected || kind == LayerKind::recurrent) &&
                  shape.out_h * shape.out_w == 1;
   work.stored_input = setting.stored_input;
+  work.accumulator_bits = setting.accumulator_bits;
   return work;
 }
 
@@ -80,7 +81,7 @@ LayerModel::LayerModel(const LayerSetting& setting, const WidthMode& mode,
                  static_cast<double>(shape_.groups * shape_.n());
   }
   if (memory.read_initial_sums) {
-    initial_bits_ = memory.output_bits.value_or(accelerator.engine.accumulator_bits);
+    initial_bits_ = memory.output_bits.value_or(setting.accumulator_bits);
   }
   if (accelerator.ideal_memory) {
     input_capacity_ = weight_capacity_ = output_capacity_ = kUnlimited;
@@ -303,8 +304,7 @@ bool LayerModel::weight_fits(std::int64_t n, std::int64_t channels, std::int64_t
 }
 
 bool LayerModel::output_fits(std::int64_t m, std::int64_t n, std::int64_t groups) const {
-  return static_cast<double>(m * n * groups) * accelerator_->engine.accumulator_bits <=
-         output_capacity_;
+  return static_cast<double>(m * n * groups) * setting_.accumulator_bits <= output_capacity_;
 }
 
 bool LayerModel::fits(const Tile& tile) const {
@@ -326,7 +326,7 @@ BufferSlots LayerModel::slots(const MTiling& m, const NTiling& n, const KTiling&
           .weight = count(memory.weight_buffer, weight_buffer_bits(n.tile, k.tile, tile_groups)),
           .output =
               count(memory.output_buffer, static_cast<double>(m.greatest_m * n.tile * tile_groups) *
-                                              accelerator_->engine.accumulator_bits)};
+                                              setting_.accumulator_bits)};
 }
 
 BufferSlots LayerModel::slots(const Tile& tile) const {
@@ -363,7 +363,7 @@ LayerModel::LoopTraffic LayerModel::loop_traffic(const MTiling& m, const NTiling
   // that one, on which it does depend, turns.
   const bool input_again = (many_m && at.m > at.n) || (many_k && at.k > at.n);
   const bool weight_again = (many_n && at.n > at.m) || (many_k && at.k > at.m);
-  const BitWidth sum_bits = accelerator_->engine.accumulator_bits;
+  const BitWidth sum_bits = setting_.accumulator_bits;
   const auto groups = static_cast<double>(shape_.groups);
   const auto channels = static_cast<double>(shape_.in_channels);
   const auto out_channels = static_cast<double>(shape_.n());
@@ -488,7 +488,7 @@ ClosedForm LayerModel::closed(const MTiling& m, const NTiling& n, const KTiling&
   const auto last_groups = static_cast<double>(TileAxis{shape_.groups, tile_groups}.last());
   const auto first_groups = static_cast<double>(tile_groups);
   const double outputs = static_cast<double>(shape_.m()) * static_cast<double>(shape_.n()) * groups;
-  const auto sum_bits = static_cast<double>(accelerator_->engine.accumulator_bits);
+  const auto sum_bits = static_cast<double>(setting_.accumulator_bits);
   const double initial_bits = initial_bits_;
   const auto repeats = static_cast<double>(shape_.repeat);
 
@@ -788,7 +788,7 @@ Activity LayerModel::activity(const MTiling& m, const NTiling& n, const KTiling&
   activity.weight_buffer_write = whole(closed.weight_buffer_bits);
   const double outputs =
       static_cast<double>(shape_.output_elements()) * static_cast<double>(repeats);
-  const double leaving = outputs * accelerator_->engine.accumulator_bits;
+  const double leaving = outputs * setting_.accumulator_bits;
   activity.output_buffer_read = whole(static_cast<double>(traffic.sums_read * repeats) + leaving +
                                       bits[static_cast<int>(Stream::sums_out)]);
   activity.output_buffer_write = whole(static_cast<double>(traffic.sums_written * repeats) +
@@ -850,7 +850,7 @@ StepCost LayerModel::step_cost(const Tile& tile, const Step& step) const {
     cost.weight_buffer_bits = whole(weight_buffer_bits(n, channels, groups));
   }
   const std::int64_t outputs = m * n * groups;
-  const std::int64_t sum_bits = accelerator_->engine.accumulator_bits;
+  const std::int64_t sum_bits = setting_.accumulator_bits;
   if (step.loads_sums) {
     cost.sums_in_bits = outputs * (step.k_tile > 0 ? sum_bits
                                                    : accelerator_->memory.output_bits.value_or(

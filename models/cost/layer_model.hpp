@@ -5,7 +5,7 @@
 // input channels in the order that the tile names. A tile's operands are loaded when an index that
 // they depend on has changed since the step before; kernel positions are never split. Where the
 // loop over input channels is not innermost, partial sums travel to DRAM and back at the
-// accumulator's width.
+// layer's accumulator width.
 //
 // Closed form: latency is the greatest of lower bounds, one per resource that could be the slowest
 // (array, DRAM, scratchpad, ports, post-processing), each with the unavoidable lead-in and lead-out
@@ -37,6 +37,7 @@ struct LayerSetting {
   BitWidth stored_input = 8;
   BitWidth stored_weight = 8;  // constant weights: their width; else of the second operand's tensor
   BitWidth stored_output = 8;
+  BitWidth accumulator_bits = 32;  // of partial sums: the layer's, at most the engine's
   bool reads_network_input = false;
   Home input_home = Home::dram;
   Home second_home = Home::dram;  // of the second operand where that is an activation

@@ -38,8 +38,8 @@ std::vector<Home> place_tensors(const Network& network, const WidthPlan& widths,
                                 const Accelerator& accelerator);
 
 /// Throws InputError, all layers' mistakes at once: a width that the engine does not support, a
-/// layer that fits no tile into the buffers, a fixed tile that does not fit or names no layer, an
-/// energy entry that is missing.
+/// layer whose accumulators are wider than the engine's, one that fits no tile into the buffers, a
+/// fixed tile that does not fit or names no layer, an energy entry that is missing.
 NetworkPlan plan_network(const Network& network, const WidthPlan& widths,
                          const Accelerator& accelerator, const EnergyTable& table);
 

@@ -111,10 +111,9 @@ double LayerModel::stepwise_cycles(const MTiling& m, const NTiling& n, const KTi
   const double output_share = k_turns ? 1.0 / static_cast<double>(k.tiles) : 1.0;
   const Memory& memory = accelerator_->memory;
   const bool spills = !k_turns && k.tiles > 1;
-  const double sum_bits = accelerator_->engine.accumulator_bits;
+  const double sum_bits = setting_.accumulator_bits;
   const double initial_bits =
-      memory.read_initial_sums ? memory.output_bits.value_or(accelerator_->engine.accumulator_bits)
-                               : 0.0;
+      memory.read_initial_sums ? memory.output_bits.value_or(setting_.accumulator_bits) : 0.0;
   const double per_bit[2] = {dram_cycles_per_bit_, scratchpad_cycles_per_bit_};
   const double access[2] = {
       static_cast<double>(memory.dram.latency.count()),

@@ -90,6 +90,7 @@ LayerModel LayerModel::at_widest() const {
   LayerModel widest = *this;
   widest.setting_.stored_input = std::max(activation, setting_.stored_input);
   widest.setting_.stored_weight = std::max(weight, setting_.stored_weight);
+  widest.setting_.accumulator_bits = engine.accumulator_bits;
   return widest;
 }
 
@@ -128,7 +129,7 @@ void LayerModel::fill_space(Space& space, const LayerModel& widest) const {
   space.k.clear();
   space.rows.clear();
   space.columns.clear();
-  const auto most_outputs = static_cast<std::int64_t>(output_capacity_ / engine.accumulator_bits);
+  const auto most_outputs = static_cast<std::int64_t>(output_capacity_ / setting_.accumulator_bits);
   const std::int64_t most_positions = most_outputs / std::max<std::int64_t>(1, n_step * pack_);
   std::vector<std::int64_t>& sizes = space.sizes;
   distinct_tiles(n_extent, n_step, most_outputs, sizes);

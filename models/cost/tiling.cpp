@@ -71,6 +71,15 @@ NetworkPlan plan_network(const Network& network, const WidthPlan& widths,
       setting.reads_network_input = !network.tensors()[input].producer.has_value();
     }
     setting.stored_weight = setting.widths.weight;
+    const BitWidth most = accelerator.engine.accumulator_bits;
+    setting.accumulator_bits = widths.accumulator(id).value_or(most);
+    if (setting.accumulator_bits > most) {
+      diagnostics.error({accelerator.source}, "layer '" + layer.name + "'",
+                        "expected accumulator_bits of at most engine.accumulator_bits (" +
+                            std::to_string(most) + "), got " +
+                            std::to_string(setting.accumulator_bits));
+      setting.accumulator_bits = most;
+    }
     if (!layer.compute) {
       std::int64_t elements = 0;
       for (const TensorId input : layer.inputs) elements += network.tensors()[input].elements();
@@ -163,6 +172,7 @@ LayerCost describe_layer(const LayerPlan& plan) {
   if (plan.engine) {
     cost.computed = plan.engine->mode().computed;
     cost.tile = plan.tile;
+    cost.accumulator_bits = setting.accumulator_bits;
     cost.tiles = plan.engine->step_count(plan.tile) * plan.engine->shape().repeat;
   } else {
     cost.tiles = plan.vector->chunks;

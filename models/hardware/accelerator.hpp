@@ -51,6 +51,10 @@ struct LinearCycles {
 /// one before, or only when that has left the array.
 enum class FoldOverlap { pipelined, serial };
 
+/// What a sum beyond the accumulator's range becomes: the value with the same low bits, or the
+/// nearest end of the range. Tells values apart, not costs.
+enum class AccumulatorOverflow { wrap, saturate };
+
 /// How the parts of a fold follow each other. Absent members take the value that the dataflow
 /// implies (engine.hpp, resolved_timing).
 struct EngineTiming {
@@ -77,7 +81,8 @@ struct Engine {
   VectorMapping fully_connected = VectorMapping::on_rows;  // bit_serial
   int fold_stride_channels = 0;  // a strided convolution of a network input with so many channels
                                  // takes the pixels of a stride as further channels; 0: never
-  int accumulator_bits = 32;
+  int accumulator_bits = 32;     // of partial sums, in two's complement; a layer may use fewer
+  AccumulatorOverflow accumulator_overflow = AccumulatorOverflow::wrap;
   std::string unit;  // row of the energy table that one PE or dot-product unit costs
   EngineTiming timing;
 

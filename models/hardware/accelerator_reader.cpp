@@ -41,6 +41,9 @@ constexpr std::array kVectorMappings{Name<VectorMapping>{"on_rows", VectorMappin
                                      Name<VectorMapping>{"staggered", VectorMapping::staggered}};
 constexpr std::array kFoldOverlaps{Name<FoldOverlap>{"pipelined", FoldOverlap::pipelined},
                                    Name<FoldOverlap>{"serial", FoldOverlap::serial}};
+constexpr std::array kAccumulatorOverflows{
+    Name<AccumulatorOverflow>{"wrap", AccumulatorOverflow::wrap},
+    Name<AccumulatorOverflow>{"saturate", AccumulatorOverflow::saturate}};
 constexpr std::array kLoadOverlaps{Name<bool>{"stream", true}, Name<bool>{"none", false}};
 constexpr std::array kInputLayouts{Name<InputLayout>{"raw", InputLayout::raw},
                                    Name<InputLayout>{"im2col", InputLayout::im2col}};
@@ -242,6 +245,8 @@ void read_engine(MapReader reader, Engine& engine) {
   reader.integer("fold_stride_channels", Need::optional, engine.fold_stride_channels,
                  kFoldedChannels);
   reader.integer("accumulator_bits", Need::optional, engine.accumulator_bits, kAccumulatorWidths);
+  reader.choice("accumulator_overflow", Need::optional, engine.accumulator_overflow,
+                kAccumulatorOverflows);
   reader.text("unit", Need::required, engine.unit);
 
   if (kind_known && engine.kind == EngineKind::bit_serial) {
@@ -518,6 +523,7 @@ void list_engine(const Engine& engine, KeyList& keys) {
     keys.text("engine.weights", to_string(engine.weights));
   }
   keys.integer("engine.accumulator_bits", engine.accumulator_bits);
+  keys.text("engine.accumulator_overflow", to_string(engine.accumulator_overflow));
   keys.text("engine.unit", engine.unit);
   if (array) {
     keys.text("engine.precision.scaling", to_string(engine.scaling));
@@ -663,6 +669,9 @@ std::string_view to_string(GroupMapping groups) { return name_in(kGroupMappings,
 std::string_view to_string(WeightDelivery weights) { return name_in(kWeightDeliveries, weights); }
 std::string_view to_string(VectorMapping mapping) { return name_in(kVectorMappings, mapping); }
 std::string_view to_string(FoldOverlap folds) { return name_in(kFoldOverlaps, folds); }
+std::string_view to_string(AccumulatorOverflow overflow) {
+  return name_in(kAccumulatorOverflows, overflow);
+}
 std::string_view to_string(InputLayout layout) { return name_in(kInputLayouts, layout); }
 std::string_view to_string(Objective objective) { return name_in(kObjectives, objective); }
 std::string_view to_string(LoopOrder order) { return name_in(kLoopOrders, order); }

@@ -39,6 +39,7 @@ std::string_view to_string(GroupMapping groups);
 std::string_view to_string(WeightDelivery weights);
 std::string_view to_string(VectorMapping mapping);
 std::string_view to_string(FoldOverlap folds);
+std::string_view to_string(AccumulatorOverflow overflow);
 std::string_view to_string(InputLayout layout);
 std::string_view to_string(Objective objective);
 std::string_view to_string(LoopOrder order);

@@ -282,7 +282,7 @@ LayerTiming::LayerTiming(const Engine& engine, const WidthMode& mode, const Engi
       gap_(engine.timing.fold_gap),
       pad_last_(engine.timing.pad_last_block),
       ports_(ports),
-      accumulator_bits_(engine.accumulator_bits) {
+      accumulator_bits_(work.accumulator_bits) {
   const bool array = engine.kind == EngineKind::mac_array;
   if (array && engine.dataflow == Dataflow::weight_stationary)
     streams_ = Axis::m;

@@ -119,6 +119,7 @@ struct EngineWork {
   std::int64_t folded_kernel = 1;  // kernel positions then; read only if folded > 1
   bool vectors = false;       // fully connected or recurrent, with one output position an image
   BitWidth stored_input = 8;  // width that the input buffer holds and delivers
+  BitWidth accumulator_bits = 32;  // of partial sums
 };
 
 /// Groups that share the array at once: 1, or as many as fit the columns and the lanes along K.

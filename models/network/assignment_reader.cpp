@@ -10,10 +10,12 @@ namespace widthwise {
 namespace {
 
 constexpr Range<int> kWidths{kMinOperandWidth, kMaxOperandWidth};
+constexpr Range<int> kAccumulatorWidths{kMinAccumulatorWidth, kMaxAccumulatorWidth};
 
 struct Widths {
   std::optional<BitWidth> weight;
   std::optional<BitWidth> activation;
+  std::optional<BitWidth> accumulator = std::nullopt;
 };
 
 /// "w4a8"; nothing if the text has another form or a width is out of range.
@@ -56,8 +58,11 @@ Widths read_widths(const YamlNode& node, const std::string& path, Need need,
   if (reader.integer("activation_bits", need, bits, kWidths)) {
     widths.activation = bits;
   }
+  if (reader.integer("accumulator_bits", Need::optional, bits, kAccumulatorWidths)) {
+    widths.accumulator = bits;
+  }
   if (node.children.empty() && need == Need::optional) {
-    problems.error(node.place, path, "expected weight_bits, activation_bits or both");
+    problems.error(node.place, path, "expected weight_bits, activation_bits or accumulator_bits");
   }
   reader.finish();
   return widths;
@@ -71,13 +76,15 @@ Assignment read(YamlDocument document) {
     const Widths widths = read_widths(*node, "default", Need::required, root.problems());
     assignment.defaults.weight = widths.weight.value_or(assignment.defaults.weight);
     assignment.defaults.activation = widths.activation.value_or(assignment.defaults.activation);
+    assignment.accumulator = widths.accumulator;
   }
   root.integer("output_bits", Need::optional, assignment.output_bits, kWidths);
   MapReader layers = root.map("layers", Need::optional);
   for (const YamlNode& entry : layers.entries()) {
     const Widths widths =
         read_widths(entry, layers.path_of(entry.key), Need::optional, layers.problems());
-    assignment.rules.push_back({entry.key, widths.weight, widths.activation, entry.place});
+    assignment.rules.push_back(
+        {entry.key, widths.weight, widths.activation, entry.place, widths.accumulator});
   }
   root.finish();
   document.problems.throw_if_any();

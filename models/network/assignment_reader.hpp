@@ -3,15 +3,17 @@
 //
 //   schema: assignment/1
 //   name: mixed
-//   default: {weight_bits: 4, activation_bits: 4}        # or w4a4
+//   default: {weight_bits: 4, activation_bits: 4}        # or w4a4; accumulator_bits is optional
 //   output_bits: 8                                       # optional: of the network's outputs
 //   layers:                                              # optional
 //     layer1.0.conv1: {weight_bits: 2, activation_bits: 4}
 //     "layer4.*": w8a8
 //     "@first": {activation_bits: 8}
 //     "@last": {weight_bits: 8}
+//     fc: {accumulator_bits: 20}
 //
-// Whether a rule matches a layer is checked by resolve_widths(), which knows the network.
+// Whether a rule matches a layer is checked by resolve_widths(), which knows the network; whether
+// the engine has such accumulators, by plan_network().
 #pragma once
 
 #include <string>

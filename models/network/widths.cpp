@@ -38,19 +38,26 @@ std::string no_match(const Network& network, const std::string& pattern) {
 }
 
 void check_width(Diagnostics& problems, const SourcePlace& place, const std::string& key,
-                 std::string_view what, BitWidth width) {
-  if (width < kMinOperandWidth || width > kMaxOperandWidth) {
+                 std::string_view what, BitWidth width, BitWidth least = kMinOperandWidth,
+                 BitWidth greatest = kMaxOperandWidth) {
+  if (width < least || width > greatest) {
     problems.error(place, key,
-                   "expected " + std::string(what) + " of " + std::to_string(kMinOperandWidth) +
-                       ".." + std::to_string(kMaxOperandWidth) + " bit, got " +
-                       std::to_string(width));
+                   "expected " + std::string(what) + " of " + std::to_string(least) + ".." +
+                       std::to_string(greatest) + " bit, got " + std::to_string(width));
   }
+}
+
+void check_accumulator(Diagnostics& problems, const SourcePlace& place, const std::string& key,
+                       BitWidth width) {
+  check_width(problems, place, key, "accumulators", width, kMinAccumulatorWidth,
+              kMaxAccumulatorWidth);
 }
 
 // What the rules say of every layer; nothing where only the defaults apply.
 struct NamedWidths {
   std::optional<BitWidth> weight;
   std::optional<BitWidth> activation;
+  std::optional<BitWidth> accumulator;
 };
 
 std::vector<NamedWidths> apply_rules(const Network& network, const Assignment& assignment,
@@ -60,6 +67,7 @@ std::vector<NamedWidths> apply_rules(const Network& network, const Assignment& a
     if (rule.weight) check_width(problems, rule.place, rule.pattern, "weights", *rule.weight);
     if (rule.activation)
       check_width(problems, rule.place, rule.pattern, "activations", *rule.activation);
+    if (rule.accumulator) check_accumulator(problems, rule.place, rule.pattern, *rule.accumulator);
     const std::vector<LayerId> matches = matching_layers(network, rule.pattern);
     if (matches.empty()) {
       problems.error(rule.place, rule.pattern, no_match(network, rule.pattern));
@@ -71,7 +79,15 @@ std::vector<NamedWidths> apply_rules(const Network& network, const Assignment& a
     if (rule.weight && !has_weights) {
       problems.error(rule.place, rule.pattern, "sets a weight width, but there are no weights");
     }
+    const bool has_sums = std::any_of(matches.begin(), matches.end(), [&](LayerId id) {
+      return has_macs(network.layers()[id].kind);
+    });
+    if (rule.accumulator && !has_sums) {
+      problems.error(rule.place, rule.pattern,
+                     "sets an accumulator width, but there are no multiply-accumulates");
+    }
     for (const LayerId id : matches) {
+      if (rule.accumulator) named[id].accumulator = rule.accumulator;
       if (rule.weight) named[id].weight = rule.weight;
       if (rule.activation) named[id].activation = rule.activation;
     }
@@ -111,12 +127,15 @@ WidthPlan resolve_widths(const Network& network, const Assignment& assignment) {
   check_width(problems, {assignment.name}, "default", "activations",
               assignment.defaults.activation);
   check_width(problems, {assignment.name}, "output_bits", "outputs", assignment.output_bits);
+  if (assignment.accumulator)
+    check_accumulator(problems, {assignment.name}, "default", *assignment.accumulator);
   const std::vector<NamedWidths> named = apply_rules(network, assignment, problems);
   problems.throw_if_any();
 
   constexpr BitWidth kNobodyAsks = 0;
   WidthPlan plan{std::vector<LayerWidths>(network.layers().size()),
-                 std::vector<BitWidth>(network.tensors().size(), kNobodyAsks)};
+                 std::vector<BitWidth>(network.tensors().size(), kNobodyAsks),
+                 std::vector<std::optional<BitWidth>>(network.layers().size())};
   for (TensorId id = 0; id < plan.stored.size(); ++id) {
     if (network.tensors()[id].is_output) plan.stored[id] = assignment.output_bits;
   }
@@ -125,6 +144,10 @@ WidthPlan resolve_widths(const Network& network, const Assignment& assignment) {
     const Layer& layer = network.layers()[id];
     BitWidth& output = plan.stored[layer.output];
     if (output == kNobodyAsks) output = assignment.defaults.activation;
+    if (has_macs(layer.kind)) {
+      const auto& own = named[id].accumulator;
+      plan.accumulators[id] = own ? own : assignment.accumulator;
+    }
     LayerWidths& widths = plan.layers[id];
     widths.activation = named[id].activation.value_or(
         has_macs(layer.kind) ? assignment.defaults.activation : output);

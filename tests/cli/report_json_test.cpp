@@ -41,6 +41,7 @@ TEST_CASE("the JSON report has its keys in a fixed order") {
                                                                "computed_activation_bits",
                                                                "stored_input_bits",
                                                                "stored_output_bits",
+                                                               "accumulator_bits",
                                                                "latency_cycles",
                                                                "cycles",
                                                                "utilization",
@@ -74,6 +75,8 @@ TEST_CASE("every figure of a layer reads back from the JSON report") {
     CHECK(read["computed_weight_bits"] == layer.computed.weight);
     CHECK(read["stored_input_bits"] == layer.stored_input);
     CHECK(read["stored_output_bits"] == layer.stored_output);
+    CHECK(read["accumulator_bits"] ==
+          (layer.accumulator_bits ? Json(*layer.accumulator_bits) : Json(nullptr)));
     CHECK(read["latency_cycles"] == layer.latency.count());
     CHECK(read["cycles"]["busy"] == layer.cycles.busy.count());
     CHECK(read["cycles"]["stall_weight"] == layer.cycles.stall_weight.count());

@@ -49,6 +49,7 @@ engine:
   groups: block_diagonal
   weights: streamed
   accumulator_bits: 24
+  accumulator_overflow: saturate
   unit: pe
   precision: {scaling: subword, max_bits: 16, supported_bits: [4, 8, 16], temporal: true}
   timing:
@@ -105,6 +106,7 @@ TEST_CASE("The shortest accelerator takes everything else from the structs") {
   CHECK(accelerator.engine.supported_bits == std::vector<int>{2, 4, 8});
   CHECK(accelerator.engine.dataflow == defaults.engine.dataflow);
   CHECK(accelerator.engine.accumulator_bits == defaults.engine.accumulator_bits);
+  CHECK(accelerator.engine.accumulator_overflow == AccumulatorOverflow::wrap);
   CHECK_FALSE(accelerator.engine.timing.load);
   CHECK_FALSE(accelerator.engine.timing.load_hidden);
   CHECK(accelerator.memory.dram.bandwidth == 192);
@@ -128,6 +130,7 @@ TEST_CASE("Every key arrives where it belongs") {
   CHECK(a.engine.groups == GroupMapping::block_diagonal);
   CHECK(a.engine.weights == WeightDelivery::streamed);
   CHECK(a.engine.accumulator_bits == 24);
+  CHECK(a.engine.accumulator_overflow == AccumulatorOverflow::saturate);
   CHECK(a.engine.unit == "pe");
   CHECK(a.engine.scaling == Scaling::subword);
   CHECK(a.engine.max_bits == 16);
@@ -267,6 +270,8 @@ TEST_CASE("Values out of range name the range") {
         "engine.fold_stride_channels: expected 0..1024, got -1");
   CHECK(array_with("engine.accumulator_bits=65") ==
         "engine.accumulator_bits: expected 1..64, got 65");
+  CHECK(array_with("engine.accumulator_overflow=clip") ==
+        "engine.accumulator_overflow: expected one of 'wrap', 'saturate', got 'clip'");
   CHECK(array_with("engine.precision.max_bits=17") ==
         "engine.precision.max_bits: expected 1..16, got 17");
   CHECK(array_with("engine.precision.supported_bits=[0, 8]") ==

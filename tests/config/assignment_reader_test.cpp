@@ -67,9 +67,26 @@ TEST_CASE("Defaults name both widths") {
   CHECK(read("schema: assignment/1\nname: x\n") == "f.yaml:1:1: error: missing key 'default'");
 }
 
+TEST_CASE("Accumulators have a width by default, and by rule") {
+  const std::string text =
+      with(with(kMixed, "activation_bits: 5", "activation_bits: 5, accumulator_bits: 24"),
+           "{weight_bits: 1}", "{accumulator_bits: 2}");
+  const Assignment assignment = parse_assignment(text, "f.yaml");
+  CHECK(assignment.accumulator == 24);
+  CHECK_FALSE(assignment.rules[0].accumulator);
+  CHECK(assignment.rules[3].accumulator == 2);
+  CHECK_FALSE(assignment.rules[3].weight);
+  CHECK_FALSE(parse_assignment(kMixed, "f.yaml").accumulator);
+  CHECK(read(with(text, "accumulator_bits: 24", "accumulator_bits: 65")) ==
+        "f.yaml:3:47: error: default.accumulator_bits: expected 2..64, got 65");
+  CHECK(read(with(text, "accumulator_bits: 2}", "accumulator_bits: 1}")) ==
+        "f.yaml:9:13: error: layers.@last.accumulator_bits: expected 2..64, got 1");
+}
+
 TEST_CASE("A rule names at least one width") {
   CHECK(read(with(kMixed, "w8a7", "{}")) ==
-        "f.yaml:7:3: error: layers.\"layer4.*\": expected weight_bits, activation_bits or both");
+        "f.yaml:7:3: error: layers.\"layer4.*\": expected weight_bits, activation_bits or "
+        "accumulator_bits");
 }
 
 TEST_CASE("All mistakes of an assignment come at once") {

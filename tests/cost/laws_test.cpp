@@ -123,6 +123,49 @@ TEST_CASE("fewer bits never cost energy where tiles are chosen for energy, at al
   for (const std::string& name : shipped_names()) check_widths(name, Objective::energy, 8);
 }
 
+void check_accumulators(Objective objective) {
+  unsigned seed = 150;
+  for (const std::string& name : shipped_names()) {
+    Accelerator machine = shipped(name);
+    machine.tiling.objective = objective;
+    const EnergyTable energy = energy_of(machine);
+    for (Workload& work : random_layers(++seed, kLayers)) {
+      INFO(name << " " << text_of(work));
+      double before = cost(work, machine, energy);
+      for (BitWidth bits = machine.engine.accumulator_bits; bits >= 2; bits -= bits > 20 ? 7 : 3) {
+        work.widths.accumulators = {bits};
+        const double after = cost(work, machine, energy);
+        INFO("accumulators of " << bits);
+        CHECK(after <= before * (1 + kRounding));
+        before = after;
+      }
+    }
+  }
+}
+
+TEST_CASE("narrower accumulators never cost latency") { check_accumulators(Objective::latency); }
+
+TEST_CASE("narrower accumulators never cost energy where tiles are chosen for energy") {
+  check_accumulators(Objective::energy);
+}
+
+TEST_CASE("the engine's accumulator width is that of layers that name none, and the greatest") {
+  Accelerator machine = shipped("systolic_16x16_int8");
+  const EnergyTable energy = energy_of(machine);
+  Workload work = random_layers(160, 1).front();
+  const CostReport narrow = [&] {
+    Accelerator other = machine;
+    other.engine.accumulator_bits = 24;
+    return analytic_cost(work.network, work.widths, other, energy);
+  }();
+  CHECK(narrow.layers[0].accumulator_bits == 24);
+  work.widths.accumulators = {33};
+  CHECK_THROWS_WITH(analytic_cost(work.network, work.widths, machine, energy),
+                    machine.source +
+                        ": error: layer 'layer': expected accumulator_bits of at most "
+                        "engine.accumulator_bits (32), got 33");
+}
+
 // Larger buffers rule small tiles out, whose first operands are there sooner.
 TEST_CASE("a larger buffer costs no more than the lead-in of larger tiles") {
   constexpr double kLeadIn = 1.10;

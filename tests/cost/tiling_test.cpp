@@ -81,6 +81,7 @@ std::vector<Tile> stated_space(const LayerSetting& setting, const WidthMode& mod
   const BitWidth array_bits = machine.engine.temporal ? kMaxOperandWidth : machine.engine.max_bits;
   wide.stored_weight = array ? array_bits : machine.engine.max_weight_bits;
   wide.stored_input = array ? array_bits : machine.engine.max_activation_bits;
+  wide.accumulator_bits = machine.engine.accumulator_bits;
   const LayerModel widest(wide, mode, machine);
   const ComputeShape& shape = model.shape();
   const bool k_on_rows = array && machine.engine.dataflow != Dataflow::output_stationary;
@@ -211,12 +212,14 @@ Accelerator random_tiny_machine(Random& random) {
 TEST_CASE("the search returns the optimum of its stated space, by brute force") {
   const EnergyTable table = example_energy();
   Random random(11);
+  Random accumulators(12);
   int searched = 0;
   for (int i = 0; i < 3000; ++i) {
     const Accelerator machine = random_tiny_machine(random);
     const LayerWidths widths{static_cast<int>(random(1, 8)), static_cast<int>(random(1, 8))};
     const Workload work = random_layer(random, 9, 8, widths);
-    const LayerSetting setting = setting_of(work.network.layers()[0], widths);
+    LayerSetting setting = setting_of(work.network.layers()[0], widths);
+    if (i % 2 == 0) setting.accumulator_bits = static_cast<int>(accumulators(2, 32));
     const WidthMode mode = *width_mode(machine.engine, widths);
     const LayerModel model(setting, mode, machine);
     const EnergyModel energy(machine, table);

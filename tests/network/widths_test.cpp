@@ -118,6 +118,34 @@ TEST_CASE("the outputs of the network are stored at output_bits") {
   CHECK(stored_after(resolve_widths(small_network(), assignment), "pool") == 16);
 }
 
+TEST_CASE("accumulators: a rule's width, else the default's, else the engine's") {
+  Assignment assignment = parse_uniform_assignment("w4a4");
+  assignment.rules = {rule("b", std::nullopt, std::nullopt), rule("?", std::nullopt, std::nullopt)};
+  assignment.rules[0].accumulator = 12;
+  const WidthPlan plan = resolve_widths(small_network(), assignment);
+  CHECK(plan.accumulator(layer("b")) == 12);
+  CHECK_FALSE(plan.accumulator(layer("a")));
+  assignment.accumulator = 20;
+  const WidthPlan with_default = resolve_widths(small_network(), assignment);
+  CHECK(with_default.accumulator(layer("b")) == 12);
+  CHECK(with_default.accumulator(layer("a")) == 20);
+  CHECK_FALSE(with_default.accumulator(layer("sum")));
+  assignment.rules[1].accumulator = 16;
+  CHECK(resolve_widths(small_network(), assignment).accumulator(layer("b")) == 16);
+}
+
+TEST_CASE("accumulator widths out of range, or where nothing is accumulated, are mistakes") {
+  Assignment assignment = parse_uniform_assignment("w4a4");
+  assignment.accumulator = 65;
+  assignment.rules = {rule("sum", std::nullopt, 4), rule("b", std::nullopt, std::nullopt)};
+  assignment.rules[0].accumulator = 8;
+  assignment.rules[1].accumulator = 1;
+  CHECK(message_of(assignment) ==
+        "w.yaml:7: error: sum: sets an accumulator width, but there are no multiply-accumulates\n"
+        "w.yaml:7: error: b: expected accumulators of 2..64 bit, got 1\n"
+        "w4a4: error: default: expected accumulators of 2..64 bit, got 65");
+}
+
 TEST_CASE("BitOPs multiply both widths and parameters have their own") {
   Assignment assignment = parse_uniform_assignment("w3a5");
   assignment.rules = {rule("b", 7, std::nullopt)};

@@ -320,17 +320,23 @@ TEST_CASE("partial sums that do not fit travel to DRAM and back at the accumulat
   Accelerator machine = roomy_machine();
   machine.tiling.fixed["gemm0"] = {
       .out_h = 8, .out_channels = 4, .in_channels = 8, .order = LoopOrder::kmn};
-  const Workload work = gemms({{16, 8, 16, {8, 8}}});
+  Workload work = gemms({{16, 8, 16, {8, 8}}});
+  const BitWidth bits = GENERATE(32, 20);
+  if (bits < machine.engine.accumulator_bits) work.widths.accumulators = {bits};
   const Figures figures = play(work, machine);
   const CostReport report = closed(work, machine);
   const std::int64_t inputs = 16 * 16;        // each tile once: m and k above n
   const std::int64_t weights = 2 * (16 * 8);  // again for each tile of positions
-  const std::int64_t sums = (2 - 1) * (16 * 8) * 4;
+  const std::int64_t sums = (2 - 1) * (16 * 8) * bits / 8;
   CHECK(figures.dram_read() == Bytes(inputs + weights + sums));
   CHECK(figures.dram_write() == Bytes(sums + 16 * 8));
   CHECK(report.dram_read() == figures.dram_read());
   CHECK(report.dram_write() == figures.dram_write());
   CHECK(report.latency() <= figures.latency());
+  const Activity& counted = report.layers[0].activity;
+  const Activity& played = figures.layers[0].activity;
+  CHECK(played.output_buffer_read == counted.output_buffer_read);
+  CHECK(played.output_buffer_write == counted.output_buffer_write);
   // With the channels innermost nothing is spilled.
   machine.tiling.fixed["gemm0"].order = LoopOrder::mnk;
   const Figures inside = play(work, machine);
@@ -503,6 +509,7 @@ Engine random_serial_engine(Random& random) {
 void check_random(unsigned seed, int count, bool single_buffers, int least_requests, bool close,
                   bool serial = false) {
   Random random(seed);
+  Random accumulators(seed + 100);
   const EnergyTable energy = example_energy();
   for (int i = 0; i < count; ++i) {
     Accelerator machine = example_machine();
@@ -534,6 +541,7 @@ void check_random(unsigned seed, int count, bool single_buffers, int least_reque
       const Shape vectors = {random(1, 3), random(1, 300)};
       work = single(infer_fully_connected(vectors, random(1, 300)), vectors, widths);
     }
+    if (i % 2 == 0) work.widths.accumulators = {static_cast<int>(accumulators(2, 32))};
     const CostReport report = analytic_cost(work.network, work.widths, machine, energy);
     INFO(i << ": " << test::describe(*work.network.layers()[0].compute) << " w"
            << work.widths.layers[0].weight << "a" << work.widths.layers[0].activation << ", "
