@@ -85,7 +85,7 @@ LayerModel LayerModel::at_widest() const {
   const Engine& engine = accelerator_->engine;
   const bool array = engine.kind == EngineKind::mac_array;
   const BitWidth widest_array = engine.temporal ? kMaxOperandWidth : engine.max_bits;
-  const BitWidth weight = array ? widest_array : engine.max_weight_bits;
+  const BitWidth weight = stored_weight_bits(engine, array ? widest_array : engine.max_weight_bits);
   const BitWidth activation = array ? widest_array : engine.max_activation_bits;
   LayerModel widest = *this;
   widest.setting_.stored_input = std::max(activation, setting_.stored_input);

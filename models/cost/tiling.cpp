@@ -70,7 +70,7 @@ NetworkPlan plan_network(const Network& network, const WidthPlan& widths,
       setting.input_home = homes[input];
       setting.reads_network_input = !network.tensors()[input].producer.has_value();
     }
-    setting.stored_weight = setting.widths.weight;
+    setting.stored_weight = stored_weight_bits(accelerator.engine, setting.widths.weight);
     const BitWidth most = accelerator.engine.accumulator_bits;
     setting.accumulator_bits = widths.accumulator(id).value_or(most);
     if (setting.accumulator_bits > most) {

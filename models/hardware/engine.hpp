@@ -79,6 +79,11 @@ struct WidthMode {
 /// Nothing if the engine does not compute at these widths.
 std::optional<WidthMode> width_mode(const Engine& engine, LayerWidths widths);
 
+/// What a constant weight takes in memory: its width, and a bit more where the sign has a plane.
+inline BitWidth stored_weight_bits(const Engine& engine, BitWidth width) {
+  return engine.sign_plane ? width + 1 : width;
+}
+
 /// "weights 1..16 x activations 1..16", for error messages.
 std::string supported_widths(const Engine& engine);
 

@@ -68,17 +68,10 @@ const std::vector<Subject> kSubjects = {{"resnet18", {}, "resnet18_mixed"},
                                         {"pbatch_lstm_2048", {}, "w2a2"},
                                         {"resnet18_cifar", {}, "w2a2"}};
 
-const std::vector<std::string> kTested = {"bismo_cloud_16x16",
-                                          "bismo_edge_8x8",
-                                          "bitfusion_16x32",
-                                          "dvafs_16x16",
-                                          "loom_16x128",
-                                          "loom_16x16",
-                                          "precision_batching",
-                                          "stripes_16x16",
-                                          "systolic_16x16_int8",
-                                          "systolic_32x32_int8",
-                                          "unpu"};
+const std::vector<std::string> kTested = {
+    "bismo_cloud_16x16", "bismo_edge_8x8",      "bitfusion_16x32",     "dvafs_16x16",
+    "eyeriss_like",      "loom_16x128",         "loom_16x16",          "precision_batching",
+    "stripes_16x16",     "systolic_16x16_int8", "systolic_32x32_int8", "unpu"};
 
 Assignment assignment_of(const std::string& name) {
   return name.find('_') == std::string::npos
@@ -166,6 +159,7 @@ TEST_CASE("closed form and simulation agree on bitfusion_16x32") {
   check_machine("bitfusion_16x32");
 }
 TEST_CASE("closed form and simulation agree on dvafs_16x16") { check_machine("dvafs_16x16"); }
+TEST_CASE("closed form and simulation agree on eyeriss_like") { check_machine("eyeriss_like"); }
 TEST_CASE("closed form and simulation agree on loom_16x128") { check_machine("loom_16x128"); }
 TEST_CASE("closed form and simulation agree on loom_16x16") { check_machine("loom_16x16"); }
 TEST_CASE("closed form and simulation agree on precision_batching") {
