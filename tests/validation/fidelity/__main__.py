@@ -56,7 +56,7 @@ def written(runner, short):
     fidelities = ["analytic", "tile", "cycle"] if has_cycle else ["analytic", "tile"]
     renders = [
         rtl.plan(runner, fidelities, short),
-        machines.plan(runner, short),
+        machines.plan(runner, fidelities, short),
         levels.plan(runner, has_cycle, short),
         area.plan(runner, short),
     ]

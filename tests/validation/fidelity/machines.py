@@ -67,7 +67,12 @@ SAME_MEMORY = (
     "memory.weight_buffer.capacity=128 KiB",
     "memory.output_buffer.capacity=128 KiB",
 )
-STRIPES = ("engine.rows=17", "engine.columns=16", "post_processing.lanes=32")
+STRIPES = (
+    "engine.rows=17",
+    "engine.columns=16",
+    "engine.tiles=1",
+    "post_processing.lanes=32",
+)
 
 
 def network_path(name):
@@ -540,92 +545,128 @@ class Haq:
 
 
 class Serial:
-    """DNNsim's laws of convolutions, with ideal memory."""
+    """DNNsim's laws with ideal memory, at random shapes and widths."""
 
     SEED = 20160715
-    SHAPES = 40
+    SHAPES = 40  # of each machine and law
+    MACHINES = {  # filters, copies, passes of a weight of w bits and an activation of a bits
+        "stripes_16x16": (16, 16, lambda w, a: a),
+        "loom_16x128": (128, 1, lambda w, a: w * a),
+        "loom_16x16": (16, 1, lambda w, a: w * a),
+    }
+    WINDOWS = LANES = 16
 
-    def __init__(self, runner, short):
+    def __init__(self, runner, short, fidelities):
         rng = random.Random(self.SEED)
+        self.fidelities = fidelities
         self.cases = []
-        for machine, filters, law in (
-            ("stripes_16x16", 256, lambda w, a: a),
-            ("loom_16x128", 128, lambda w, a: w * a),
-            ("loom_16x16", 16, lambda w, a: w * a),
-        ):
-            shapes = [self.shape(rng) for _ in range(self.SHAPES)]
-            if short:
-                shapes = shapes[:5]
-            widths = [(rng.randint(1, 16), rng.randint(1, 16)) for _ in shapes]
-            network, bits = self.files(shapes, widths)
-            run = Run(
-                machine,
-                runner.write(f"{machine}.yaml", network),
-                runner.write(f"{machine}_bits.yaml", bits),
-                ideal_memory=True,
-            )
-            self.cases.append((machine, filters, law, shapes, widths, runner.submit(run)))
+        for machine, (filters, tiles, passes) in self.MACHINES.items():
+            for law, make in (
+                ("convolutions", self.convolution),
+                ("first layers, folded", self.first_layer),
+                ("fully connected", self.fully_connected),
+            ):
+                layers = []
+                for i in range(self.SHAPES):
+                    w, a = rng.randint(1, 16), rng.randint(1, 16)
+                    lines, cycles_of = make(rng, i, filters, tiles)
+                    layers.append((lines, f"w{w}a{a}", cycles_of(passes(w, a))))
+                layers = layers[:5] if short else layers
+                stem = f"{machine}_{law.split()[0]}"
+                run = Run(
+                    machine,
+                    runner.write(stem + ".yaml", self.network(layers)),
+                    runner.write(stem + "_bits.yaml", self.bits(layers)),
+                    ideal_memory=True,
+                )
+                reports = [runner.submit(run.at(fidelity)) for fidelity in fidelities]
+                self.cases.append((machine, law, layers, reports))
+
+    def convolution(self, rng, i, filters, tiles):
+        groups, kernel = rng.choice([1, 1, 1, 2, 4]), rng.choice([1, 3, 5])
+        channels, out = groups * rng.randint(4, 200), groups * rng.randint(1, 300)
+        side = rng.randint(kernel, 40)
+        base = up((side - kernel + 1) ** 2, self.WINDOWS) * groups * kernel**2
+        base *= up(up(out // groups, filters), tiles) * up(channels // groups, self.LANES)
+        layer = f"kind: convolution, out_channels: {out}, kernel: {kernel}, groups: {groups}"
+        return ([1, channels, side, side], layer), lambda p: base * p
+
+    def first_layer(self, rng, i, filters, tiles):
+        stride, kernel = rng.choice([2, 3, 4]), rng.choice([3, 5, 7, 11])
+        side, out = rng.randint(kernel, 120), rng.randint(1, 300)
+        windows = ((side - kernel) // stride + 1) ** 2
+        base = up(windows, self.WINDOWS) * up(up(out, filters), tiles) * up(kernel, stride) ** 2
+        base *= up(3 * stride**2, self.LANES)
+        layer = f"kind: convolution, out_channels: {out}, kernel: {kernel}, stride: {stride}"
+        return ([1, 3, side, side], layer), lambda p: base * p
+
+    def fully_connected(self, rng, i, filters, tiles):
+        batch, features, out = rng.randint(1, 4), rng.randint(1, 5000), rng.randint(1, 5000)
+        steps = up(out, filters * tiles) * up(features, self.LANES)
+
+        def cycles_of(p):
+            if p <= self.WINDOWS:
+                return batch * (steps + p - 1)
+            turns, rest = divmod(steps - 1, self.WINDOWS)
+            return batch * (turns * p + rest + p)
+
+        return ([batch, features], f"kind: fully_connected, out_features: {out}"), cycles_of
 
     @staticmethod
-    def shape(rng):
-        """Channels, side, kernel, filters, groups; not the three channels of an image."""
-        groups = rng.choice([1, 1, 1, 2, 4])
-        kernel = rng.choice([1, 3, 5])
-        return (
-            groups * rng.randint(4, 200),
-            rng.randint(kernel, 40),
-            kernel,
-            groups * rng.randint(1, 300),
-            groups,
-        )
-
-    @staticmethod
-    def files(shapes, widths):
-        network = ["schema: network/1", "name: convolutions", "inputs:"]
-        network += [
-            f"  in{i}: [1, {side}, {channels}, {side}]"
-            for i, (channels, side, *_) in enumerate(shapes)
+    def network(layers):
+        lines = ["schema: network/1", "name: layers", "inputs:"]
+        lines += [f"  in{i}: {shape}" for i, ((shape, _), *_) in enumerate(layers)]
+        lines += ["layers:"]
+        lines += [
+            f"  - {{name: l{i}, inputs: [in{i}], {layer}}}"
+            for i, ((_, layer), *_) in enumerate(layers)
         ]
-        network += ["layers:"]
-        for i, (_, _, kernel, filters, groups) in enumerate(shapes):
-            network += [
-                f"  - {{name: t{i}, kind: transpose, inputs: [in{i}], permutation: [0, 2, 1, 3]}}",
-                f"  - {{name: c{i}, kind: convolution, inputs: [t{i}], out_channels: {filters}, "
-                f"kernel: {kernel}, groups: {groups}}}",
-            ]
-        network += ["outputs: [" + ", ".join(f"c{i}" for i in range(len(shapes))) + "]"]
-        bits = ["schema: assignment/1", "name: convolutions", "default: w8a8", "layers:"]
-        bits += [f'  "c{i}": w{w}a{a}' for i, (w, a) in enumerate(widths)]
-        return "\n".join(network) + "\n", "\n".join(bits) + "\n"
+        lines += ["outputs: [" + ", ".join(f"l{i}" for i in range(len(layers))) + "]"]
+        return "\n".join(lines) + "\n"
+
+    @staticmethod
+    def bits(layers):
+        lines = ["schema: assignment/1", "name: layers", "default: w8a8", "layers:"]
+        lines += [f'  "l{i}": {widths}' for i, (_, widths, _) in enumerate(layers)]
+        return "\n".join(lines) + "\n"
 
     def render(self, document):
         document.heading("Stripes and Loom", 3)
         document.add(
             wrapped(
-                "DNNsim's laws with ideal memory: c(O O, 16) g c(F / g, R) K K c(C / g, 16) passes for O x O "
-                "windows, F filters of K x K, C channels and g groups; a passes on Stripes (R = 256), w a on "
-                f"Loom (R = 128 or 16). {self.SHAPES} random convolutions and widths for each (seed "
-                f"{self.SEED}). Stripes' time follows its activations, so p bits are 16 / p times as fast as "
-                "DaDianNao, the same array with all 16 bits at once; its published mean of 1.92 depends on "
-                "the widths that its networks bear."
+                "DNNsim's laws with ideal memory (`--ideal-memory`), which reproduce its runs: 16 windows, F "
+                "filters a tile, T tiles, 16 lanes, p passes (a on Stripes, w a on Loom). Convolutions of O "
+                "windows: c(O, 16) g c(c(N / g, F), T) K K c(C / g, 16) p cycles; a first layer of three "
+                "channels and stride s is folded to 3 s s channels and c(K, s) for K. Fully connected, "
+                "S = c(N, F T) c(C, 16) steps an image: S + p - 1 if p is at most 16, else "
+                "floor((S - 1) / 16) p + (S - 1) mod 16 + p. "
+                f"{self.SHAPES} random shapes and widths of each (seed {self.SEED}), in each fidelity."
             )
         )
-        rows, errors, broken = [], [], []
-        for machine, filters, law, shapes, widths, future in self.cases:
-            report = future.result()
-            exact = 0
-            for i, ((channels, side, kernel, out, groups), (w, a)) in enumerate(zip(shapes, widths)):
-                windows = (side - kernel + 1) ** 2
-                base = up(windows, 16) * groups * up(out // groups, filters)
-                expected = base * kernel * kernel * up(channels // groups, 16) * law(w, a)
-                busy = report.by_name[f"c{i}"]["cycles"]["busy"]
-                errors.append(busy / expected - 1)
-                exact += busy == expected
-                if busy != expected:
-                    broken.append(f"{machine} {shapes[i]} w{w}a{a}: {busy} for {expected}")
-            rows.append([f"`{machine}`", len(shapes), exact])
-        document.add(table(["machine", "convolutions", "exact"], rows))
+        rows, errors, broken = {}, [], []
+        for machine, law, layers, reports in self.cases:
+            row = rows.setdefault((machine, law), [f"`{machine}`", law, 0, 0])
+            for fidelity, future in zip(self.fidelities, reports):
+                for (layer, widths, expected), found in zip(layers, future.result().layers):
+                    errors.append(cycles(found) / expected - 1)
+                    row[2] += 1
+                    row[3] += cycles(found) == expected
+                    if cycles(found) != expected:
+                        broken.append(
+                            f"{machine} {layer[0]} {layer[1]} {widths}, {fidelity}: {cycles(found)} "
+                            f"for {expected}"
+                        )
+        document.add(table(["machine", "law", "runs", "exact"], list(rows.values()), left=2))
         document.summarize("Stripes and Loom, DNNsim's laws", errors, "0 cycles", broken)
+        document.add(
+            bullets(
+                [
+                    "Stripes' time follows its activations, so p bits are 16 / p times as fast as DaDianNao, "
+                    "the same array with all 16 bits at once; its published mean of 1.92 depends on the "
+                    "widths that its networks bear."
+                ]
+            )
+        )
 
 
 # --- Peak rates -----------------------------------------------------------------------------------
@@ -634,7 +675,7 @@ class Serial:
 class BismoPeak:
     BOUND = 0.02
 
-    def __init__(self, runner, short):
+    def __init__(self, runner):
         run = Run("bismo_edge_8x8", "gemm:1024x1024x131072", "w1a1", ideal_memory=True)
         self.future = runner.submit(run)
 
@@ -745,7 +786,7 @@ class PrecisionBatching:
     FIT = ((4, 16), (8, 16))
     BOUND = 0.20
 
-    def __init__(self, runner, short):
+    def __init__(self, runner):
         self.rows = []
         for row in rows_of("precisionbatching_t4.csv"):
             if int(row["activation_bits"]) > 16:
@@ -823,9 +864,14 @@ class PrecisionBatching:
         )
 
 
-def plan(runner, short):
+def plan(runner, fidelities, short):
     parts = [
-        part(runner, short) for part in (BitFusion, Haq, BismoPeak, Serial, Unpu, PrecisionBatching)
+        BitFusion(runner, short),
+        Haq(runner, short),
+        BismoPeak(runner),
+        Serial(runner, short, fidelities),
+        Unpu(runner, short),
+        PrecisionBatching(runner),
     ]
 
     def render(document):
