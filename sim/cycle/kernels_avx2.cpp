@@ -1,0 +1,2 @@
+#define WIDTHWISE_KERNELS kernels_avx2
+#include "sim/cycle/kernels.inc"

@@ -1,0 +1,2 @@
+#define WIDTHWISE_KERNELS kernels_portable
+#include "sim/cycle/kernels.inc"
