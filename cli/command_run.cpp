@@ -76,7 +76,7 @@ Fidelity read_fidelity(const std::optional<Given>& given) {
     return Fidelity::tile;
   }
   std::vector<std::string> names;
-  for (const Fidelity fidelity : {Fidelity::analytic, Fidelity::tile}) {
+  for (const Fidelity fidelity : {Fidelity::analytic, Fidelity::tile, Fidelity::cycle}) {
     names.emplace_back(to_string(fidelity));
     if (given->text == names.back()) {
       return fidelity;
@@ -201,9 +201,9 @@ class Outputs {
  public:
   Outputs(const RunRequest& request, Fidelity fidelity, Diagnostics& problems) {
     const auto needs_tiles = [&](const std::optional<Given>& given) {
-      if (given && fidelity != Fidelity::tile) {
+      if (given && fidelity == Fidelity::analytic) {
         problems.error(given->place, given->key,
-                       "only a simulation has one; it needs the fidelity 'tile'");
+                       "only a simulation has one; it needs the fidelity 'tile' or 'cycle'");
         return false;
       }
       return true;
@@ -273,6 +273,7 @@ CostReport cost_of(const PreparedRun& run, const Outputs& outputs) {
   SimulationOptions options;
   options.trace_path = outputs.trace_path();
   options.vcd_path = outputs.vcd_path();
+  options.step_cycles = run.fidelity == Fidelity::cycle;
   options.progress = [&](std::size_t done, std::size_t total, const std::string& layer) {
     progress.show(done, total, layer);
   };

@@ -75,6 +75,8 @@ void CostCollector::layer_begins(std::size_t, const LayerPlan& plan, std::int64_
   }
 }
 
+void CostCollector::layer_computed(const LayerNumerics& numerics) { run_.numerics = numerics; }
+
 void CostCollector::array_waits(Wait cause, Ticks from, Ticks to) {
   const Cycles cycles((to - from) / kTicksPerCycle);
   switch (cause) {
@@ -184,6 +186,13 @@ void CostCollector::layer_ends(std::size_t index, const LayerPlan& plan, Ticks a
   } else {
     end_vector_run(latency);
     run_.activity.post_operations = plan.vector->operations;
+  }
+  if (run_.numerics && !cost.numerics) {
+    cost.numerics = run_.numerics;
+  } else if (run_.numerics) {
+    cost.numerics->outputs += run_.numerics->outputs;
+    cost.numerics->wrong_outputs += run_.numerics->wrong_outputs;
+    cost.numerics->overflows += run_.numerics->overflows;
   }
   cost.latency += Cycles(latency * run_.weight);
   cost.cycles += scaled(run_.cycles, run_.weight);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "models/cost/cost_report.hpp"
@@ -16,6 +17,7 @@ class CostCollector : public Listener {
   void layer_begins(std::size_t index, const LayerPlan& plan, std::int64_t weight,
                     Ticks at) override;
   void layer_ends(std::size_t index, const LayerPlan& plan, Ticks at) override;
+  void layer_computed(const LayerNumerics& numerics) override;
   void array_waits(Wait cause, Ticks from, Ticks to) override;
   void array_runs(const StepCost& cost, std::int64_t start_up, std::int64_t emptying, Ticks from,
                   Ticks to) override;
@@ -36,6 +38,7 @@ class CostCollector : public Listener {
     CycleBreakdown cycles;
     Activity activity;
     std::int64_t input_bits = 0, output_bits = 0;
+    std::optional<LayerNumerics> numerics;
   };
   void end_engine_run(const LayerPlan& plan, std::int64_t latency);
   void end_vector_run(std::int64_t latency);

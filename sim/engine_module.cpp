@@ -8,8 +8,15 @@
 
 namespace widthwise::sim {
 
-EngineModule::EngineModule(sc_core::sc_module_name name, Context& context, PostProcessor& post)
-    : sc_core::sc_module(name), context_(context), post_(post) {
+EngineModule::EngineModule(sc_core::sc_module_name name, Context& context, PostProcessor& post,
+                           const OperandOptions* operands)
+    : sc_core::sc_module(name), context_(context), post_(post), operands_(operands) {
+  if (operands_ != nullptr) {
+    array_ = std::make_unique<ArrayModule>("array", [this](std::size_t step) {
+      const LayerRun& run = *context_.run;
+      release_output(run.steps[step], step + 1 == run.steps.size());
+    });
+  }
   sc_core::sc_spawn([this] { process(); }, "process");
 }
 
@@ -21,7 +28,11 @@ void EngineModule::start(const LayerPlan& plan) {
 void EngineModule::process() {
   while (true) {
     sc_core::wait(start_);
-    run_layer(*plan_);
+    if (array_ && plan_->engine) {
+      compute_layer(*plan_);
+    } else {
+      run_layer(*plan_);
+    }
   }
 }
 
@@ -103,16 +114,59 @@ void EngineModule::run_layer(const LayerPlan& plan) {
     if (step.releases_input || last) ++run.banks[static_cast<int>(Bank::input)].released;
     if (step.releases_weight || last) ++run.banks[static_cast<int>(Bank::weight)].released;
     if (last) finished_at_ = idle_since;
-    if (step.ends_output) {
-      if (step.completes_output) {
-        post_.push(
-            {step.output_fill, step.cost.output_bits, step.cost.outputs, step.post_work, last});
-      } else {
-        run.push_store(step.output_fill, step.cost.output_bits, false);
-      }
+    release_output(step, last);
+  }
+}
+
+void EngineModule::release_output(const StepRecord& step, bool last) {
+  if (step.ends_output) {
+    if (step.completes_output) {
+      post_.push(
+          {step.output_fill, step.cost.output_bits, step.cost.outputs, step.post_work, last});
+    } else {
+      context_.run->push_store(step.output_fill, step.cost.output_bits, false);
     }
+  }
+  context_.work_for_dmas();
+}
+
+void EngineModule::compute_layer(const LayerPlan& plan) {
+  LayerRun& run = *context_.run;
+  LayerComputation computation(plan, context_.accelerator.engine, *operands_);
+  SteppedEngine& stepped = computation.stepped();
+  array_->use(&stepped);
+  const Bank held = plan.engine->timing().schedule().streams == StreamAxis::n ? Bank::input
+                                                                              : Bank::weight;
+  Ticks idle_since = now();
+  for (std::size_t i = 0; i < run.steps.size(); ++i) {
+    StepRecord& step = run.steps[i];
+    const bool last = i + 1 == run.steps.size();
+    wait_for_tiles(step, idle_since, 0, i == 0);
+    const Ticks begin = now();
+    const std::int64_t fill = held == Bank::input ? step.input_fill : step.weight_fill;
+    const Ticks held_since =
+        run.banks[static_cast<std::size_t>(held)].ready_at[static_cast<std::size_t>(fill)];
+    context_.tell([&](Listener& listener) { listener.array_starts(begin); });
+    array_->begin_step({.step = step.step,
+                        .number = i,
+                        .begin = begin / kTicksPerCycle,
+                        .held_since = cycles_rounded_up(held_since),
+                        .last = last});
+    sc_core::wait(array_->step_over());
+    idle_since = now();
+    step.cost.cycles = stepped.step_cycles();
+    context_.tell([&](Listener& listener) {
+      listener.array_runs(step.cost, stepped.start_up(), stepped.emptying(), begin, idle_since);
+    });
+    if (step.releases_input || last) ++run.banks[static_cast<int>(Bank::input)].released;
+    if (step.releases_weight || last) ++run.banks[static_cast<int>(Bank::weight)].released;
+    if (last) finished_at_ = idle_since;
     context_.work_for_dmas();
   }
+  array_->use(nullptr);
+  stepped.finish(now() / kTicksPerCycle);
+  const LayerNumerics numerics = computation.check();
+  context_.tell([&](Listener& listener) { listener.layer_computed(numerics); });
 }
 
 }  // namespace widthwise::sim

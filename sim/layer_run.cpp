@@ -82,6 +82,7 @@ void LayerRun::from_engine(const LayerPlan& plan, const Accelerator& accelerator
   const double lanes = accelerator.post_processing.lanes;
   model.for_each_step(plan.tile, [&](const Step& step) {
     StepRecord record;
+    record.step = step;
     record.cost = model.step_cost(plan.tile, step);
     const auto index = static_cast<std::int64_t>(steps.size());
     const auto enter = [&](Bank bank) {

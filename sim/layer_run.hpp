@@ -31,6 +31,7 @@ struct Transfer {
 };
 
 struct StepRecord {
+  Step step;
   StepCost cost;
   std::int64_t input_fill = 0, weight_fill = 0, output_fill = 0;
   bool new_weight = false;  // the first step with this weight tile

@@ -30,6 +30,8 @@ class Listener {
   /// once.
   virtual void layer_begins(std::size_t, const LayerPlan&, std::int64_t /*weight*/, Ticks) {}
   virtual void layer_ends(std::size_t, const LayerPlan&, Ticks) {}
+  /// Before the layer ends, where the array was stepped on integers.
+  virtual void layer_computed(const LayerNumerics&) {}
   // Told when something starts; its end is told by the events below.
   virtual void array_starts(Ticks) {}
   virtual void transfer_starts(Stream, Home, Ticks) {}

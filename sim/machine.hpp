@@ -24,7 +24,8 @@ using BindDram = std::function<void(tlm::tlm_base_initiator_socket<>&)>;
 class Machine : public sc_core::sc_module {
  public:
   Machine(sc_core::sc_module_name name, const NetworkPlan& plan, std::vector<Listener*> listeners,
-          Sequencer::Progress progress, const BindDram& bind_dram = {});
+          Sequencer::Progress progress, const BindDram& bind_dram = {},
+          const OperandOptions* operands = nullptr);
 
   /// Simulates until nothing is left to do. Throws InternalError if a layer got stuck or something
   /// is still in flight at the end.
@@ -41,9 +42,10 @@ class Machine : public sc_core::sc_module {
   Sequencer sequencer_;
 };
 
-/// The `tile` fidelity on a machine with the DRAM bound by `bind_dram` (none: MemoryChannel), all
-/// listeners told besides the one that counts the report.
+/// The `tile` fidelity, or with `operands` the `cycle` fidelity, on a machine with the DRAM bound by
+/// `bind_dram` (none: MemoryChannel), all listeners told besides the one that counts the report.
 CostReport simulate_plan(const NetworkPlan& plan, std::vector<Listener*> listeners,
-                         Sequencer::Progress progress = {}, const BindDram& bind_dram = {});
+                         Sequencer::Progress progress = {}, const BindDram& bind_dram = {},
+                         const OperandOptions* operands = nullptr);
 
 }  // namespace widthwise::sim

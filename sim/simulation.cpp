@@ -68,12 +68,12 @@ void silence_systemc() {
 
 Machine::Machine(sc_core::sc_module_name name, const NetworkPlan& plan,
                  std::vector<Listener*> listeners, Sequencer::Progress progress,
-                 const BindDram& bind_dram)
+                 const BindDram& bind_dram, const OperandOptions* operands)
     : sc_core::sc_module(name),
       context_(*plan.accelerator, std::move(listeners)),
       dram_dma_("dram_dma", context_, dram_dma(*plan.accelerator)),
       post_("post", context_),
-      engine_("engine", context_, post_),
+      engine_("engine", context_, post_, operands),
       sequencer_("sequencer", context_, engine_, plan, std::move(progress)) {
   const Memory& memory = plan.accelerator->memory;
   context_.dmas.push_back(&dram_dma_);
@@ -100,14 +100,16 @@ void Machine::run() {
 }
 
 CostReport simulate_plan(const NetworkPlan& plan, std::vector<Listener*> listeners,
-                         Sequencer::Progress progress, const BindDram& bind_dram) {
+                         Sequencer::Progress progress, const BindDram& bind_dram,
+                         const OperandOptions* operands) {
   check_step_counts(plan);
   silence_systemc();
   CostCollector collector(plan);
   listeners.push_back(&collector);
-  Machine machine("machine", plan, std::move(listeners), std::move(progress), bind_dram);
+  Machine machine("machine", plan, std::move(listeners), std::move(progress), bind_dram, operands);
   machine.run();
-  CostReport report = describe_run(plan, Fidelity::tile);
+  CostReport report =
+      describe_run(plan, operands != nullptr ? Fidelity::cycle : Fidelity::tile);
   report.layers = collector.take_layers();
   return report;
 }
@@ -129,7 +131,8 @@ CostReport simulate(const Network& network, const WidthPlan& widths, const Accel
     waveforms = std::make_unique<sim::Waveforms>(options.vcd_path);
     listeners.push_back(waveforms.get());
   }
-  CostReport report = sim::simulate_plan(plan, listeners, options.progress);
+  CostReport report = sim::simulate_plan(plan, listeners, options.progress, {},
+                                            options.step_cycles ? &options.operands : nullptr);
   if (trace) {
     std::ofstream file(options.trace_path, std::ios::binary);
     file << trace->text(network.name() + " on " + accelerator.name);

@@ -14,7 +14,8 @@
 
 namespace widthwise {
 
-enum class Fidelity { analytic, tile };
+/// Closed form, SystemC tile by tile, or SystemC with the array stepped every cycle on integers.
+enum class Fidelity { analytic, tile, cycle };
 
 std::string_view to_string(Fidelity fidelity);
 
@@ -34,6 +35,18 @@ struct CycleBreakdown {
   }
   CycleBreakdown& operator+=(const CycleBreakdown& other);
   bool operator==(const CycleBreakdown&) const = default;
+};
+
+/// What came out of an array that was stepped on integers, compared with plain integer arithmetic.
+struct LayerNumerics {
+  std::int64_t outputs = 0;        // compared
+  std::int64_t wrong_outputs = 0;  // that differ, because an accumulator was too narrow
+  std::int64_t overflows = 0;      // additions that left the accumulator's range
+  int accumulator_bits = 32;
+  int safe_accumulator_bits = 32;  // at which no operands of these widths overflow
+  std::int64_t least = 0, greatest = 0;  // of the exact outputs
+  bool network_weights = false;          // the network's own, quantized; else random
+  bool operator==(const LayerNumerics&) const = default;
 };
 
 struct LayerCost {
@@ -56,6 +69,7 @@ struct LayerCost {
   std::int64_t parameter_bits = 0;
   std::string bottleneck;  // "compute", "DRAM", "fill", "post", "weight port", ...
   std::vector<std::string> fused;
+  std::optional<LayerNumerics> numerics;  // fidelity `cycle`, layers on the engine
 };
 
 struct CostReport {

@@ -816,18 +816,28 @@ std::int64_t LayerModel::step_count(const Tile& tile) const {
   return a.groups.count() * a.m_tiles() * a.n.count() * a.k.count();
 }
 
-StepCost LayerModel::step_cost(const Tile& tile, const Step& step) const {
+TileBlock LayerModel::block(const Tile& tile, const Step& step) const {
   const Axes a = axes(tile);
-  const std::int64_t columns = step.m_tile % a.columns.count();
-  const std::int64_t rows = step.m_tile / a.columns.count() % a.rows.count();
-  const std::int64_t images = step.m_tile / a.columns.count() / a.rows.count();
-  const std::int64_t batch = a.batch.size(images);
-  const std::int64_t out_h = a.rows.size(rows);
-  const std::int64_t out_w = a.columns.size(columns);
-  const std::int64_t m = batch * out_h * out_w;
-  const std::int64_t n = a.n.size(step.n_tile);
-  const std::int64_t channels = a.k.size(step.k_tile);
-  const std::int64_t groups = a.groups.size(step.group_tile);
+  const auto range = [](const TileAxis& axis, std::int64_t index) {
+    return TileBlock::Range{index * axis.tile, axis.size(index)};
+  };
+  return {.groups = range(a.groups, step.group_tile),
+          .batch = range(a.batch, step.m_tile / a.columns.count() / a.rows.count()),
+          .rows = range(a.rows, step.m_tile / a.columns.count() % a.rows.count()),
+          .columns = range(a.columns, step.m_tile % a.columns.count()),
+          .n = range(a.n, step.n_tile),
+          .k = range(a.k, step.k_tile)};
+}
+
+StepCost LayerModel::step_cost(const Tile& tile, const Step& step) const {
+  const TileBlock block = this->block(tile, step);
+  const std::int64_t batch = block.batch.size;
+  const std::int64_t out_h = block.rows.size;
+  const std::int64_t out_w = block.columns.size;
+  const std::int64_t m = block.m();
+  const std::int64_t n = block.n.size;
+  const std::int64_t channels = block.k.size;
+  const std::int64_t groups = block.groups.size;
   StepCost cost;
   const auto whole = [](double value) { return static_cast<std::int64_t>(value); };
   if (step.loads_input) {
@@ -835,9 +845,9 @@ StepCost LayerModel::step_cost(const Tile& tile, const Step& step) const {
         expanded_input_
             ? m * kernel_
             : batch *
-                  fetched(rows * a.rows.tile, out_h, shape_.stride_h, shape_.kernel_h,
+                  fetched(block.rows.begin, out_h, shape_.stride_h, shape_.kernel_h,
                           shape_.dilation_h, shape_.pad_top, shape_.in_h) *
-                  fetched(columns * a.columns.tile, out_w, shape_.stride_w, shape_.kernel_w,
+                  fetched(block.columns.begin, out_w, shape_.stride_w, shape_.kernel_w,
                           shape_.dilation_w, shape_.pad_left, shape_.in_w);
     cost.input_bits = elements * channels * groups * setting_.stored_input;
     cost.input_buffer_bits = whole(

@@ -71,6 +71,15 @@ struct Step {
   bool completes_output = false;  // and it is complete: through post-processing
 };
 
+/// Extents of one step's tile: output positions, output and input channels (per group), groups.
+struct TileBlock {
+  struct Range {
+    std::int64_t begin = 0, size = 1;
+  };
+  Range groups, batch, rows, columns, n, k;
+  [[nodiscard]] std::int64_t m() const { return batch.size * rows.size * columns.size; }
+};
+
 /// Figures of one step, in bits and cycles.
 struct StepCost {
   std::int64_t input_bits = 0;         // from the tensor's home
@@ -140,6 +149,7 @@ class LayerModel {
 
   [[nodiscard]] std::int64_t step_count(const Tile& tile) const;
   [[nodiscard]] StepCost step_cost(const Tile& tile, const Step& step) const;
+  [[nodiscard]] TileBlock block(const Tile& tile, const Step& step) const;
   /// Cycles that the very last step of the layer does not need.
   [[nodiscard]] std::int64_t last_credit(const Tile& tile) const;
 
@@ -153,6 +163,7 @@ class LayerModel {
   [[nodiscard]] const ComputeShape& shape() const { return shape_; }
   [[nodiscard]] const WidthMode& mode() const { return mode_; }
   [[nodiscard]] std::int64_t pack() const { return pack_; }
+  [[nodiscard]] bool im2col() const { return im2col_; }
   [[nodiscard]] Home home(Stream stream) const;
   [[nodiscard]] Tile whole_layer() const;
 

@@ -8,7 +8,15 @@
 namespace widthwise {
 
 std::string_view to_string(Fidelity fidelity) {
-  return fidelity == Fidelity::analytic ? "analytic" : "tile";
+  switch (fidelity) {
+    case Fidelity::analytic:
+      return "analytic";
+    case Fidelity::tile:
+      return "tile";
+    case Fidelity::cycle:
+      return "cycle";
+  }
+  return "";
 }
 
 CycleBreakdown& CycleBreakdown::operator+=(const CycleBreakdown& other) {

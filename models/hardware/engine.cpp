@@ -403,6 +403,21 @@ std::int64_t LayerTiming::sum_over_kinds(const NSums& n, const KSums& k, OfTile 
   return sum;
 }
 
+FoldSchedule LayerTiming::schedule() const {
+  return {.streams = streams_,
+          .pipelined = pipelined_,
+          .load_hidden = load_hidden_,
+          .load = load_,
+          .block = block_,
+          .pad_last = pad_last_,
+          .gap = gap_,
+          .fill = (pipelined_ ? start_ : fill_) - load_,
+          .drain = pipelined_ ? finish_ : drain_,
+          .per_used_column = used_columns_factor_,
+          .interval = {step_full_, uniform_steps_ ? step_full_ : step_edge_},
+          .input_limits = input_limits_};
+}
+
 std::int64_t LayerTiming::step_cycles(std::int64_t lanes_used) const {
   double cycles = 1;
   const auto lanes = static_cast<double>(lanes_used);

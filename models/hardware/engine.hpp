@@ -203,8 +203,29 @@ struct EngineTraffic {
   std::int64_t sums_written = 0;
 };
 
+/// What flows through the array in time; the other two lie on rows and columns.
+enum class StreamAxis { m, n, k };
+
+/// How the folds of a layer follow each other: what a machine needs that plays them one by one.
+/// Lengths in cycles.
+struct FoldSchedule {
+  StreamAxis streams = StreamAxis::m;
+  bool pipelined = true;  // a fold's stream starts under the tail of the one before
+  bool load_hidden = true;
+  std::int64_t load = 0;   // preload of a fold's stationary operand, port included
+  std::int64_t block = 1;  // streams take a multiple of so many cycles...
+  bool pad_last = false;   // ...the last one of the layer too
+  std::int64_t gap = 0;
+  // From the end of a stream to its last result: fill + drain + per_used_column x columns in use
+  // (and the load, where M and N lie on the array: it is the path that results leave by). Paid once
+  // a layer if pipelined, else by each fold.
+  std::int64_t fill = 0, drain = 0, per_used_column = 0;
+  std::int64_t interval[2] = {1, 1};  // between operands of a stream: full K-steps, last K-step
+  bool input_limits = false;          // an interval above 1 is the input port's doing
+};
+
 class LayerTiming {
-  enum class Axis { m, n, k };
+  using Axis = StreamAxis;
 
  public:
   LayerTiming(const Engine& engine, const WidthMode& mode, const EngineWork& work,
@@ -231,6 +252,8 @@ class LayerTiming {
   /// Cycles between operands in the buffers and the first stream of a tile that the array had to
   /// wait for: the preload of its first fold.
   [[nodiscard]] std::int64_t preload_cycles() const { return preload_; }
+
+  [[nodiscard]] FoldSchedule schedule() const;
 
   /// Reduction lanes of one K-step; tiles of channels that are a multiple waste none.
   [[nodiscard]] std::int64_t lanes_along_k() const { return lanes_k_; }

@@ -53,10 +53,10 @@ struct SerialCycle {
   std::int64_t columns = 1;  // padded to a multiple of kLaneBlock
   std::int64_t words = 1;    // of 64 lanes along the reduction
   std::int64_t x_planes = 1, y_planes = 1;
-  // Word w of plane p: of row r at x[r x_row + p x_plane + w], of column c at
+  // Word w of plane p: of row r at x[r x_row + p x_plane + w x_word], of column c at
   // y[p y_plane + w columns + c].
   const std::uint64_t* x = nullptr;
-  std::ptrdiff_t x_row = 0, x_plane = 0;
+  std::ptrdiff_t x_row = 0, x_plane = 0, x_word = 1;
   const std::uint64_t* y = nullptr;
   std::ptrdiff_t y_plane = 0;
   const std::int64_t* weights = nullptr;  // [x_planes][y_planes]: plus or minus a power of two

@@ -1,0 +1,94 @@
+#include "sim/cycle/block_operands.hpp"
+
+#include <algorithm>
+
+namespace widthwise::sim {
+
+BlockOperands::BlockOperands(const LayerOperands& layer, const TileBlock& block,
+                             std::int64_t first_group, std::int64_t groups, bool im2col,
+                             std::int64_t lanes)
+    : layer_(&layer),
+      block_(block),
+      first_group_(first_group),
+      groups_(groups),
+      im2col_(im2col),
+      lanes_(lanes),
+      kernel_(layer.shape.kernel_h * layer.shape.kernel_w),
+      terms_(block.k.size * groups * (im2col ? kernel_ : 1)),
+      steps_per_run_(ceil_div(terms_, lanes)),
+      k_steps_(steps_per_run_ * (im2col ? 1 : kernel_)) {
+  activations_.resize(static_cast<std::size_t>(k_steps_ * lanes_ * m()));
+  gathered_.resize(static_cast<std::size_t>(k_steps_));
+}
+
+bool BlockOperands::is_edge(std::int64_t k_step) const {
+  return terms_ % lanes_ > 0 && k_step % steps_per_run_ == steps_per_run_ - 1;
+}
+
+BlockOperands::Term BlockOperands::term(std::int64_t k_step, std::int64_t lane) const {
+  const std::int64_t index = k_step % steps_per_run_ * lanes_ + lane;
+  if (index >= terms_) return {};
+  if (im2col_) return {index / kernel_, index % kernel_};
+  return {index, k_step / steps_per_run_};
+}
+
+void BlockOperands::gather(const Term& term, std::int32_t* to) const {
+  if (term.channel < 0) {
+    std::fill(to, to + m(), 0);
+    return;
+  }
+  const ComputeShape& shape = layer_->shape;
+  const std::int64_t group = first_group_ + term.channel / block_.k.size;
+  const std::int64_t channel =
+      group * shape.in_channels + block_.k.begin + term.channel % block_.k.size;
+  const std::int64_t down = term.position / shape.kernel_w * shape.dilation_h - shape.pad_top;
+  const std::int64_t across = term.position % shape.kernel_w * shape.dilation_w - shape.pad_left;
+  for (std::int64_t b = 0; b < block_.batch.size; ++b) {
+    const std::int32_t* plane =
+        layer_->input.data() +
+        ((block_.batch.begin + b) * shape.groups * shape.in_channels + channel) * shape.in_h *
+            shape.in_w;
+    for (std::int64_t row = 0; row < block_.rows.size; ++row) {
+      const std::int64_t y = (block_.rows.begin + row) * shape.stride_h + down;
+      if (y < 0 || y >= shape.in_h) {
+        to = std::fill_n(to, block_.columns.size, 0);
+        continue;
+      }
+      const std::int32_t* line = plane + y * shape.in_w;
+      const std::int64_t x0 = block_.columns.begin * shape.stride_w + across;
+      for (std::int64_t column = 0; column < block_.columns.size; ++column) {
+        const std::int64_t x = x0 + column * shape.stride_w;
+        *to++ = x >= 0 && x < shape.in_w ? line[x] : 0;
+      }
+    }
+  }
+}
+
+const std::int32_t* BlockOperands::activations(std::int64_t k_step, std::int64_t lane) {
+  auto& gathered = gathered_[static_cast<std::size_t>(k_step)];
+  std::int32_t* step = activations_.data() + k_step * lanes_ * m();
+  if (gathered == 0) {
+    for (std::int64_t l = 0; l < lanes_; ++l) gather(term(k_step, l), step + l * m());
+    gathered = 1;
+  }
+  return step + lane * m();
+}
+
+void BlockOperands::weights(std::int64_t k_step, std::int64_t lane, std::int64_t first,
+                            std::int64_t count, std::int32_t* to) const {
+  const Term at = term(k_step, lane);
+  std::fill(to, to + count, 0);
+  if (at.channel < 0) return;
+  const ComputeShape& shape = layer_->shape;
+  const std::int64_t in_pack = at.channel / block_.k.size;  // off the diagonal there is nothing
+  const std::int64_t k = (block_.k.begin + at.channel % block_.k.size) * kernel_ + at.position;
+  const std::int32_t* row =
+      layer_->weights.data() + ((first_group_ + in_pack) * shape.k() + k) * shape.n() +
+      block_.n.begin;
+  const std::int64_t begin = in_pack * block_.n.size;
+  const std::int64_t from = std::max(first, begin);
+  const std::int64_t until = std::min(first + count, begin + block_.n.size);
+  for (std::int64_t i = from; i < until; ++i) to[i - first] = row[i - begin];
+}
+
+}  // namespace widthwise::sim
