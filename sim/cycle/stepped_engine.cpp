@@ -48,7 +48,10 @@ ArrayShape array_shape(const LayerPlan& plan, const Engine& engine,
   const WidthMode& mode = plan.engine->mode();
   ArrayShape shape;
   shape.rows = engine.rows;
+  // Copies of a bit-serial array are so many more columns; those of a systolic one have their own
+  // wavefronts.
   shape.columns = engine.columns;
+  if (engine.kind == EngineKind::bit_serial) shape.columns *= engine.tiles;
   shape.products = mode.products;
   shape.streams = plan.engine->timing().schedule().streams;
   shape.weight = cut_of(engine, operands.weight, mode.weight_passes, mode.weight_bits_per_pass,
@@ -69,15 +72,44 @@ SteppedEngine::SteppedEngine(const LayerPlan& plan, const Engine& engine,
       schedule_(plan.engine->timing().schedule()),
       shape_(array_shape(plan, engine, operands)),
       serial_(engine.kind == EngineKind::bit_serial),
-      array_(make_array(engine, shape_)),
-      result_(static_cast<std::size_t>(operands.shape.output_elements())) {}
+      block_columns_(static_cast<std::int64_t>(engine.columns) * engine.tiles),
+      result_(static_cast<std::size_t>(operands.shape.output_elements())) {
+  const int copies = serial_ ? 1 : engine.tiles;
+  for (int copy = 0; copy < copies; ++copy) arrays_.push_back(make_array(engine, shape_));
+}
+
+bool SteppedEngine::arrays_empty() const {
+  return std::all_of(arrays_.begin(), arrays_.end(),
+                     [](const auto& array) { return array->empty(); });
+}
+
+std::int64_t SteppedEngine::overflows() const {
+  std::int64_t sum = 0;
+  for (const auto& array : arrays_) sum += array->overflows();
+  return sum;
+}
+
+/// Each copy of the array takes its columns of the block.
+void SteppedEngine::begin_fold() {
+  for (std::size_t copy = 0; copy < arrays_.size(); ++copy) {
+    Fold part = fold_;
+    if (arrays_.size() > 1) {
+      const std::int64_t before = static_cast<std::int64_t>(copy) * shape_.columns;
+      if (before >= fold_.n_count) break;
+      part.n += before;
+      part.n_count = std::min(shape_.columns, fold_.n_count - before);
+    }
+    arrays_[copy]->begin_fold(part);
+  }
+}
 
 bool SteppedEngine::idle() const {
-  return !at_work_ && pending_.empty() && outputs_.empty() && array_->empty();
+  return !at_work_ && pending_.empty() && outputs_.empty() && arrays_empty();
 }
 
 std::int64_t SteppedEngine::used_columns() const {
-  return schedule_.streams == StreamAxis::n ? fold_.m_count : fold_.n_count;
+  return std::min(shape_.columns,
+                  schedule_.streams == StreamAxis::n ? fold_.m_count : fold_.n_count);
 }
 
 std::int64_t SteppedEngine::latency(std::int64_t used_columns) const {
@@ -103,7 +135,7 @@ void SteppedEngine::begin_step(const StepStart& start) {
                                                     part.groups, plan_.engine->im2col(),
                                                     plan_.engine->timing().lanes_along_k());
     if (start.step.starts_output) {
-      part.sums = array_->new_sums(part.operands->m(), part.operands->n());
+      part.sums = arrays_.front()->new_sums(part.operands->m(), part.operands->n());
       if (start.step.loads_sums && start.step.k_tile > 0) load_sums(part, block_);
     } else {
       part.sums = packs_[packs.size()].sums;
@@ -180,9 +212,9 @@ bool SteppedEngine::next_fold() {
   };
   if (schedule_.streams == StreamAxis::k) {
     cut(operands.m(), shape_.rows, block_index_, fold_.m, fold_.m_count);
-    cut(operands.n(), shape_.columns, inner_index_, fold_.n, fold_.n_count);
+    cut(operands.n(), block_columns_, inner_index_, fold_.n, fold_.n_count);
     prepare_issues(pack);
-    if (++inner_index_ < ceil_div(operands.n(), shape_.columns)) return true;
+    if (++inner_index_ < ceil_div(operands.n(), block_columns_)) return true;
     inner_index_ = 0;
     if (++block_index_ < ceil_div(operands.m(), shape_.rows)) return true;
     block_index_ = 0;
@@ -192,9 +224,9 @@ bool SteppedEngine::next_fold() {
   const bool n_streams = schedule_.streams == StreamAxis::n;
   const std::int64_t held = n_streams ? operands.m() : operands.n();
   if (n_streams) {
-    cut(held, shape_.columns, block_index_, fold_.m, fold_.m_count);
+    cut(held, block_columns_, block_index_, fold_.m, fold_.m_count);
   } else {
-    cut(held, shape_.columns, block_index_, fold_.n, fold_.n_count);
+    cut(held, block_columns_, block_index_, fold_.n, fold_.n_count);
   }
   fold_.k_step = k_step_;
   fold_.weight_pass = pass_ / shape_.activation.passes;
@@ -204,7 +236,7 @@ bool SteppedEngine::next_fold() {
   pass_ = 0;
   if (++k_step_ < operands.k_steps()) return true;
   k_step_ = 0;
-  if (++block_index_ < ceil_div(held, shape_.columns)) return true;
+  if (++block_index_ < ceil_div(held, block_columns_)) return true;
   block_index_ = 0;
   ++pack_;
   return true;
@@ -328,10 +360,12 @@ void SteppedEngine::tick(Cycle now) {
   completed_.clear();
   step_over_ = false;
   if (at_work_ && !begun_ && fold_.start == now) {
-    array_->begin_fold(fold_);
+    begin_fold();
     begun_ = true;
   }
-  if (!array_->empty()) array_->tick(now);
+  for (const auto& array : arrays_) {
+    if (!array->empty()) array->tick(now);
+  }
   if (at_work_ && now >= step_.begin) {
     if (more_folds_ || now < step_end_) count(now);
     if (begun_ && more_folds_ && now + 1 >= fold_end_) schedule_fold();

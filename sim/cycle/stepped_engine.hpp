@@ -66,7 +66,7 @@ class SteppedEngine {
 
   /// [groups][m][n], once all steps have completed.
   [[nodiscard]] const std::vector<std::int64_t>& result() const { return result_; }
-  [[nodiscard]] std::int64_t overflows() const { return array_->overflows(); }
+  [[nodiscard]] std::int64_t overflows() const;
   [[nodiscard]] const AccumulatorRule& rule() const { return shape_.rule; }
 
  private:
@@ -82,6 +82,8 @@ class SteppedEngine {
     std::vector<Pack> packs;
   };
 
+  [[nodiscard]] bool arrays_empty() const;
+  void begin_fold();
   bool next_fold();
   void schedule_fold();
   void prepare_issues(Pack& pack);
@@ -97,7 +99,8 @@ class SteppedEngine {
   FoldSchedule schedule_;
   ArrayShape shape_;
   bool serial_;
-  std::unique_ptr<ArrayModel> array_;
+  std::int64_t block_columns_;  // of all copies of the array
+  std::vector<std::unique_ptr<ArrayModel>> arrays_;
   std::vector<std::int64_t> result_;
 
   // The step at work.
