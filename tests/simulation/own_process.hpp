@@ -5,6 +5,7 @@
 #include <array>
 #include <cstring>
 #include <functional>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -60,6 +61,7 @@ struct LayerFigures {
   CycleBreakdown cycles;
   Activity activity;
   EnergyBreakdown energy;
+  std::optional<LayerNumerics> numerics;
 };
 static_assert(std::is_trivially_copyable_v<LayerFigures>);
 
@@ -91,7 +93,8 @@ struct Figures {
 inline Figures figures_of(const CostReport& report) {
   Figures figures;
   for (const LayerCost& layer : report.layers) {
-    figures.layers.push_back({layer.latency, layer.cycles, layer.activity, layer.energy});
+    figures.layers.push_back(
+        {layer.latency, layer.cycles, layer.activity, layer.energy, layer.numerics});
   }
   return figures;
 }
