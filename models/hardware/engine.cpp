@@ -577,13 +577,10 @@ std::int64_t LayerTiming::last_tile_credit(std::int64_t m, std::int64_t n,
       stream = k_stream(channels);
       const std::int64_t padded = round_up(stream, block_);
       const std::int64_t before = (passes_ - 1) * (padded + gap_);
-      return k_sums(channels).stream - before - (pad_last_ ? padded : stream) -
-             (load_hidden_ ? 0 : load_);
+      return k_sums(channels).stream - before - (pad_last_ ? padded : stream);
     }
   }
-  const std::int64_t needed =
-      (pad_last_ ? round_up(stream, block_) : stream) + (load_hidden_ ? 0 : load_);
-  return fold - needed;
+  return fold - (pad_last_ ? round_up(stream, block_) : stream);
 }
 
 EngineTraffic LayerTiming::traffic(const MSums& m, const NSums& n, const KSums& k) const {

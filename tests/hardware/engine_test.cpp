@@ -336,13 +336,13 @@ class Loops {
     const std::int64_t across =
         !k_in_time_ && c_.engine.dataflow == Dataflow::input_stationary ? m : n;
     const std::int64_t used = std::min<std::int64_t>(c_.engine.columns, across);
-    // The last fold has no successor: no gap, no padding, no wait for weights that do not come.
+    // The last fold has no successor: no gap, no padding, no load of weights that do not come.
     const bool gap_inside =
         k_in_time_ && !(c_.vectors && c_.engine.fully_connected == VectorMapping::staggered);
     const std::int64_t last =
         gap_inside ? last_before_ + padded(last_stream_) + t.fold_gap : padded(last_stream_);
     const std::int64_t gap = gap_inside ? 0 : t.fold_gap;
-    const std::int64_t whole = *t.load_hidden ? std::max(last, load_) + gap : last + gap;
+    const std::int64_t whole = (*t.load_hidden ? std::max(last, load_) : last + load_) + gap;
     const std::int64_t needed =
         last_before_ + (t.pad_last_block ? padded(last_stream_) : last_stream_);
     total += needed - whole;
