@@ -39,7 +39,6 @@ std::int64_t wrapped(std::int64_t value, int bits) {
 LayerComputation::LayerComputation(const LayerPlan& plan, const Engine& engine,
                                    const OperandOptions& options)
     : plan_(plan),
-      engine_(engine),
       operands_(make_operands(plan, engine, options, network_weights_)),
       stepped_(plan, engine, operands_) {}
 
@@ -50,7 +49,7 @@ LayerNumerics LayerComputation::check() const {
   LayerNumerics numerics;
   numerics.outputs = static_cast<std::int64_t>(result.size());
   numerics.overflows = stepped_.overflows();
-  numerics.accumulator_bits = engine_.accumulator_bits;
+  numerics.accumulator_bits = plan_.setting.accumulator_bits;
   numerics.safe_accumulator_bits = operands_.safe_accumulator_bits();
   numerics.network_weights = network_weights_;
   const auto [least, greatest] = std::minmax_element(exact.begin(), exact.end());

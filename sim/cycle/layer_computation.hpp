@@ -35,7 +35,6 @@ class LayerComputation {
 
  private:
   const LayerPlan& plan_;
-  const Engine& engine_;
   LayerOperands operands_;
   bool network_weights_ = false;
   SteppedEngine stepped_;

@@ -28,9 +28,10 @@ OperandCut cut_of(const Engine& engine, IntegerFormat format, std::int64_t passe
   return cut;
 }
 
-AccumulatorRule rule_of(const Engine& engine, const LayerOperands& operands) {
+AccumulatorRule rule_of(const LayerPlan& plan, const Engine& engine,
+                        const LayerOperands& operands) {
   AccumulatorRule rule;
-  rule.bits = engine.accumulator_bits;
+  rule.bits = plan.setting.accumulator_bits;
   rule.high = static_cast<std::int64_t>((std::uint64_t{1} << (rule.bits - 1)) - 1);
   rule.low = -rule.high - 1;
   const int safe = operands.safe_accumulator_bits();
@@ -38,7 +39,9 @@ AccumulatorRule rule_of(const Engine& engine, const LayerOperands& operands) {
     rule.mode = AccumulatorRule::Mode::unchecked;
     rule.bits = safe;
   } else {
-    rule.mode = AccumulatorRule::Mode::wrap;
+    rule.mode = engine.accumulator_overflow == AccumulatorOverflow::wrap
+                    ? AccumulatorRule::Mode::wrap
+                    : AccumulatorRule::Mode::saturate;
   }
   return rule;
 }
@@ -59,7 +62,7 @@ ArrayShape array_shape(const LayerPlan& plan, const Engine& engine,
   shape.activation =
       cut_of(engine, operands.activation, mode.activation_passes, mode.activation_bits_per_pass,
              engine.serial != SerialOperand::weights);
-  shape.rule = rule_of(engine, operands);
+  shape.rule = rule_of(plan, engine, operands);
   return shape;
 }
 
