@@ -33,7 +33,6 @@ namespace widthwise {
 
 namespace {
 
-constexpr std::string_view kGemmPrefix = "gemm:";
 constexpr std::string_view kBatch = "batch";
 constexpr std::int64_t kMostBatch = 1'000'000;
 
@@ -147,10 +146,10 @@ Network read_network_of(const RunRequest& request) {
   const Given& given = *request.network;
   const auto batch = read_batch(request.batch);
   NetworkParameters parameters = read_parameters(request);
-  if (given.text.starts_with(kGemmPrefix)) {
+  if (names_single_layer(given.text)) {
     refuse_options(given, batch || !parameters.empty() || !request.ignore.empty(),
-                   "a matrix product takes no batch, parameters or operators to ignore");
-    return placed_at(given, [&] { return parse_gemm(given.text); });
+                   "a single layer takes no batch, parameters or operators to ignore");
+    return placed_at(given, [&] { return parse_single_layer(given.text); });
   }
   const std::string path =
       find_file(Shipped::networks, given, "no product such as 'gemm:64x128x512'");
@@ -185,7 +184,7 @@ Assignment read_assignment_of(const std::optional<Given>& given) {
 
 /// Inputs come batch first; those of a matrix product are one piece of work.
 std::int64_t batch_of(const Network& network) {
-  if (network.name().starts_with(kGemmPrefix)) {
+  if (names_single_layer(network.name())) {
     return 1;
   }
   for (const Tensor& tensor : network.tensors()) {

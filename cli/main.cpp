@@ -83,7 +83,8 @@ CLI::App* add_run(CLI::App& app, RunOptions& options) {
                   "Experiment file that says what the options below say; they win over it");
   run->add_option("-a,--accelerator", options.accelerator, "Accelerator: file or shipped name");
   run->add_option("-n,--network", options.network,
-                  "Network: .yaml or .onnx file, shipped name, or gemm:MxNxK");
+                  "Network: .yaml or .onnx file, shipped name, gemm:MxNxK or "
+                  "conv:HxWxCINxCOUTxKERNEL[:STRIDE]");
   run->add_option("--bits", options.bits, "Widths: w4a4 for all layers, file or shipped name");
   run->add_option("--fidelity", options.fidelity, "analytic or tile (simulated; the default)");
   run->add_option("--batch", options.batch, "Inputs of the network worked on together");

@@ -90,6 +90,15 @@ std::vector<std::string> cycle_shares(const CycleBreakdown& cycles) {
                  {"post-processing", count(cycles.post)}});
 }
 
+/// In the order in which they follow each other.
+std::vector<std::string> phase_texts(const CostReport& report) {
+  std::vector<std::string> texts;
+  for (const auto& [name, cycles] : report.phases()) {
+    texts.push_back(clean(name, 32) + " " + count_text(cycles.count()));
+  }
+  return texts;
+}
+
 std::vector<std::string> energy_shares(const EnergyBreakdown& energy) {
   return shares({{"compute", energy.compute.count()},
                  {"array clock", energy.array.count()},
@@ -186,6 +195,7 @@ std::string totals(const CostReport& report) {
                                     clean(bottleneck.name, 32), percent_text(bottleneck.share))});
   }
   line("cycles", cycle_shares(report.cycles()), 2, ",");
+  line("phases", phase_texts(report), 2, ",");
   line("energy goes to", energy_shares(report.energy()), 2, ",");
   line("rounded up", rounded_widths(report), 2, ",");
   line("ignored", cleaned(report.ignored), 2, ",");

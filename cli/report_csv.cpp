@@ -36,6 +36,15 @@ std::string joined(const std::vector<std::string>& texts) {
   return all;
 }
 
+/// "load=25;compute=136".
+std::string phases_text(const Layer& layer) {
+  std::vector<std::string> texts;
+  for (const auto& [name, cycles] : layer.phases) {
+    texts.push_back(name + "=" + text(cycles));
+  }
+  return joined(texts);
+}
+
 /// A member of the tile; empty for a layer that is not on the engine.
 template <auto Member>
 std::string tile_text(const Layer& layer) {
@@ -89,6 +98,7 @@ constexpr CsvColumn kColumns[] = {
     {"tiles", [](const Layer& l) { return text(l.tiles); }},
     {"accumulator_bits", [](const Layer& l) { return text(l.accumulator_bits); }},
     {"fused", [](const Layer& l) { return joined(l.fused); }},
+    {"phases", phases_text},
 };
 
 std::string field(const std::string& value) {

@@ -116,28 +116,40 @@ Json optional_bits(const std::optional<BitWidth>& bits) {
   return bits ? Json(*bits) : Json(nullptr);
 }
 
+Json phases_json(const std::vector<std::pair<std::string, Cycles>>& phases) {
+  Json json = Json::object();
+  for (const auto& [name, cycles] : phases) {
+    json[name] = cycles.count();
+  }
+  return json;
+}
+
 Json layer_json(const LayerCost& layer) {
-  return {{"name", layer.name},
-          {"kind", to_string(layer.kind)},
-          {"macs", layer.macs},
-          {"weight_bits", layer.widths.weight},
-          {"activation_bits", layer.widths.activation},
-          {"computed_weight_bits", layer.computed.weight},
-          {"computed_activation_bits", layer.computed.activation},
-          {"stored_input_bits", layer.stored_input},
-          {"stored_output_bits", layer.stored_output},
-          {"accumulator_bits", optional_bits(layer.accumulator_bits)},
-          {"latency_cycles", layer.latency.count()},
-          {"cycles", cycles_json(layer.cycles)},
-          {"utilization", number(layer.utilization)},
-          {"bottleneck", layer.bottleneck},
-          {"dram_read_bytes", layer.activity.dram_read.count()},
-          {"dram_write_bytes", layer.activity.dram_write.count()},
-          {"bitops", number(layer.bitops)},
-          {"parameter_bits", layer.parameter_bits},
-          {"tiling", tiling_json(layer)},
-          {"energy_pj", energy_json(layer.energy)},
-          {"fused", layer.fused}};
+  Json json{{"name", layer.name},
+            {"kind", to_string(layer.kind)},
+            {"macs", layer.macs},
+            {"weight_bits", layer.widths.weight},
+            {"activation_bits", layer.widths.activation},
+            {"computed_weight_bits", layer.computed.weight},
+            {"computed_activation_bits", layer.computed.activation},
+            {"stored_input_bits", layer.stored_input},
+            {"stored_output_bits", layer.stored_output},
+            {"accumulator_bits", optional_bits(layer.accumulator_bits)},
+            {"latency_cycles", layer.latency.count()},
+            {"cycles", cycles_json(layer.cycles)},
+            {"utilization", number(layer.utilization)},
+            {"bottleneck", layer.bottleneck},
+            {"dram_read_bytes", layer.activity.dram_read.count()},
+            {"dram_write_bytes", layer.activity.dram_write.count()},
+            {"bitops", number(layer.bitops)},
+            {"parameter_bits", layer.parameter_bits},
+            {"tiling", tiling_json(layer)},
+            {"energy_pj", energy_json(layer.energy)},
+            {"fused", layer.fused}};
+  if (!layer.phases.empty()) {
+    json["phases"] = phases_json(layer.phases);
+  }
+  return json;
 }
 
 Json area_json(const AreaEstimate& area) {
@@ -151,22 +163,26 @@ Json area_json(const AreaEstimate& area) {
 }
 
 Json total_json(const CostReport& report) {
-  return {{"latency_cycles", report.latency().count()},
-          {"latency_s", number(seconds_at(report.latency(), report.clock).count())},
-          {"cycles", cycles_json(report.cycles())},
-          {"bottleneck", network_bottleneck(report).name},
-          {"energy_pj", number(report.energy().total().count())},
-          {"energy_by_component_pj", energy_json(report.energy())},
-          {"edp_js", number(report.edp_js())},
-          {"macs", report.macs()},
-          {"bitops", number(report.bitops())},
-          {"weight_bytes", report.parameter_bytes().count()},
-          {"dram_read_bytes", report.dram_read().count()},
-          {"dram_write_bytes", report.dram_write().count()},
-          {"dram_bytes", (report.dram_read() + report.dram_write()).count()},
-          {"frames_per_s", number(report.frames_per_second())},
-          {"tops_per_w", number(report.tops_per_watt())},
-          {"area_um2", area_json(report.area)}};
+  Json json{{"latency_cycles", report.latency().count()},
+            {"latency_s", number(seconds_at(report.latency(), report.clock).count())},
+            {"cycles", cycles_json(report.cycles())},
+            {"bottleneck", network_bottleneck(report).name},
+            {"energy_pj", number(report.energy().total().count())},
+            {"energy_by_component_pj", energy_json(report.energy())},
+            {"edp_js", number(report.edp_js())},
+            {"macs", report.macs()},
+            {"bitops", number(report.bitops())},
+            {"weight_bytes", report.parameter_bytes().count()},
+            {"dram_read_bytes", report.dram_read().count()},
+            {"dram_write_bytes", report.dram_write().count()},
+            {"dram_bytes", (report.dram_read() + report.dram_write()).count()},
+            {"frames_per_s", number(report.frames_per_second())},
+            {"tops_per_w", number(report.tops_per_watt())},
+            {"area_um2", area_json(report.area)}};
+  if (const auto phases = report.phases(); !phases.empty()) {
+    json["phases"] = phases_json(phases);
+  }
+  return json;
 }
 
 }  // namespace

@@ -135,8 +135,8 @@ void EngineModule::compute_layer(const LayerPlan& plan) {
   LayerComputation computation(plan, context_.accelerator.engine, *operands_);
   SteppedEngine& stepped = computation.stepped();
   array_->use(&stepped);
-  const Bank held = plan.engine->timing().schedule().streams == StreamAxis::n ? Bank::input
-                                                                              : Bank::weight;
+  const Bank held =
+      plan.engine->timing().schedule().streams == StreamAxis::n ? Bank::input : Bank::weight;
   Ticks idle_since = now();
   for (std::size_t i = 0; i < run.steps.size(); ++i) {
     StepRecord& step = run.steps[i];

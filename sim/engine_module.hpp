@@ -1,6 +1,6 @@
-// The compute engine: takes the steps of a layer in order, waits for the tiles that a step needs and
-// for room for its output, and is busy for as long as models/hardware says (`tile`) or as the array
-// takes that is stepped cycle by cycle (`cycle`).
+// The compute engine: takes the steps of a layer in order, waits for the tiles that a step needs
+// and for room for its output, and is busy for as long as models/hardware says (`tile`) or as the
+// array takes that is stepped cycle by cycle (`cycle`).
 #pragma once
 
 #include <memory>

@@ -42,8 +42,8 @@ class Machine : public sc_core::sc_module {
   Sequencer sequencer_;
 };
 
-/// The `tile` fidelity, or with `operands` the `cycle` fidelity, on a machine with the DRAM bound by
-/// `bind_dram` (none: MemoryChannel), all listeners told besides the one that counts the report.
+/// The `tile` fidelity, or with `operands` the `cycle` fidelity, on a machine with the DRAM bound
+/// by `bind_dram` (none: MemoryChannel), all listeners told besides the one that counts the report.
 CostReport simulate_plan(const NetworkPlan& plan, std::vector<Listener*> listeners,
                          Sequencer::Progress progress = {}, const BindDram& bind_dram = {},
                          const OperandOptions* operands = nullptr);

@@ -108,8 +108,7 @@ CostReport simulate_plan(const NetworkPlan& plan, std::vector<Listener*> listene
   listeners.push_back(&collector);
   Machine machine("machine", plan, std::move(listeners), std::move(progress), bind_dram, operands);
   machine.run();
-  CostReport report =
-      describe_run(plan, operands != nullptr ? Fidelity::cycle : Fidelity::tile);
+  CostReport report = describe_run(plan, operands != nullptr ? Fidelity::cycle : Fidelity::tile);
   report.layers = collector.take_layers();
   return report;
 }
@@ -132,7 +131,7 @@ CostReport simulate(const Network& network, const WidthPlan& widths, const Accel
     listeners.push_back(waveforms.get());
   }
   CostReport report = sim::simulate_plan(plan, listeners, options.progress, {},
-                                            options.step_cycles ? &options.operands : nullptr);
+                                         options.step_cycles ? &options.operands : nullptr);
   if (trace) {
     std::ofstream file(options.trace_path, std::ios::binary);
     file << trace->text(network.name() + " on " + accelerator.name);

@@ -21,13 +21,13 @@ namespace widthwise {
 struct SimulationOptions {
   bool step_cycles = false;      // the `cycle` fidelity
   sim::OperandOptions operands;  // of the `cycle` fidelity
-  std::string trace_path;  // timeline in Chrome trace format; empty: none
-  std::string vcd_path;    // waveforms (".vcd" is appended by SystemC if missing); empty: none
+  std::string trace_path;        // timeline in Chrome trace format; empty: none
+  std::string vcd_path;  // waveforms (".vcd" is appended by SystemC if missing); empty: none
   std::function<void(std::size_t done, std::size_t total, const std::string& layer)> progress;
 };
 
-/// Throws InputError as analytic_cost does; in the `cycle` fidelity InternalError if an output of the
-/// array is not what plain arithmetic comes to.
+/// Throws InputError as analytic_cost does; in the `cycle` fidelity InternalError if an output of
+/// the array is not what plain arithmetic comes to.
 CostReport simulate(const Network& network, const WidthPlan& widths, const Accelerator& accelerator,
                     const EnergyTable& energy, const SimulationOptions& options = {});
 

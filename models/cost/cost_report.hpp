@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "models/base/quantity.hpp"
@@ -43,7 +44,7 @@ struct LayerNumerics {
   std::int64_t wrong_outputs = 0;  // that differ, because an accumulator was too narrow
   std::int64_t overflows = 0;      // additions that left the accumulator's range
   int accumulator_bits = 32;
-  int safe_accumulator_bits = 32;  // at which no operands of these widths overflow
+  int safe_accumulator_bits = 32;        // at which no operands of these widths overflow
   std::int64_t least = 0, greatest = 0;  // of the exact outputs
   bool network_weights = false;          // the network's own, quantized; else random
   bool operator==(const LayerNumerics&) const = default;
@@ -67,6 +68,9 @@ struct LayerCost {
   EnergyBreakdown energy;
   double bitops = 0;
   std::int64_t parameter_bits = 0;
+  /// Cycles of the phases that the engine's timing names, in its order; they sum to busy + fill +
+  /// drain. Empty for other engines and for layers without MACs.
+  std::vector<std::pair<std::string, Cycles>> phases;
   std::string bottleneck;  // "compute", "DRAM", "fill", "post", "weight port", ...
   std::vector<std::string> fused;
   std::optional<LayerNumerics> numerics;  // fidelity `cycle`, layers on the engine
@@ -86,6 +90,7 @@ struct CostReport {
 
   [[nodiscard]] Cycles latency() const;
   [[nodiscard]] CycleBreakdown cycles() const;
+  [[nodiscard]] std::vector<std::pair<std::string, Cycles>> phases() const;
   [[nodiscard]] EnergyBreakdown energy() const;
   [[nodiscard]] std::int64_t macs() const;
   [[nodiscard]] double bitops() const;

@@ -12,8 +12,9 @@ namespace {
 
 constexpr double kUnlimited = 1e300;
 
-EngineWork engine_work(const Engine& engine, const LayerSetting& setting, std::int64_t pack,
-                       bool im2col) {
+EngineWork engine_work(const Accelerator& accelerator, const LayerSetting& setting,
+                       std::int64_t pack, bool im2col) {
+  const Engine& engine = accelerator.engine;
   const ComputeShape& shape = *setting.layer->compute;
   const StrideFolding folding = stride_folding(engine, shape, setting.reads_network_input);
   const LayerKind kind = setting.layer->kind;
@@ -28,8 +29,11 @@ EngineWork engine_work(const Engine& engine, const LayerSetting& setting, std::i
   work.folded_kernel = folding.kernel;
   work.vectors = (kind == LayerKind::fully_connected || kind == LayerKind::recurrent) &&
                  shape.out_h * shape.out_w == 1;
+  work.height = {shape.kernel_h, shape.stride_h, shape.dilation_h};
+  work.width = {shape.kernel_w, shape.stride_w, shape.dilation_w};
   work.stored_input = setting.stored_input;
   work.accumulator_bits = setting.accumulator_bits;
+  work.stored_output = accelerator.memory.output_bits.value_or(setting.stored_output);
   return work;
 }
 
@@ -71,7 +75,7 @@ LayerModel::LayerModel(const LayerSetting& setting, const WidthMode& mode,
       im2col_(unrolls_kernel(accelerator.engine, shape_, setting.reads_network_input)),
       expanded_input_(im2col_ && accelerator.engine.reduction == Reduction::automatic),
       pack_(groups_per_pack(accelerator.engine, mode, shape_, im2col_)),
-      timing_(accelerator.engine, mode, engine_work(accelerator.engine, setting, pack_, im2col_),
+      timing_(accelerator.engine, mode, engine_work(accelerator, setting, pack_, im2col_),
               engine_ports(accelerator)),
       kernel_(shape_.kernel_h * shape_.kernel_w) {
   const Memory& memory = accelerator.memory;
@@ -204,6 +208,8 @@ LayerModel::MTiling LayerModel::m_tiling(std::int64_t batch, const Fetch& rows,
   tiling.columns_last = static_cast<double>(columns.last);
   tiling.first_m = tiling.greatest_m = batch * rows.tile * columns.tile;
   tiling.last_m = b.last() * h.last() * w.last();
+  tiling.first_sums = timing_.m_sums(batch, rows.tile, columns.tile);
+  tiling.last_sums = timing_.m_sums(b.last(), h.last(), w.last());
   // Full and edge tiles of each of the three axes.
   struct Part {
     std::int64_t size, times;
@@ -219,8 +225,7 @@ LayerModel::MTiling LayerModel::m_tiling(std::int64_t batch, const Fetch& rows,
       if (ph.times == 0) continue;
       for (const Part& pw : parts(w)) {
         if (pw.times == 0) continue;
-        tiling.sums.add(timing_.m_sums(pb.size * ph.size * pw.size),
-                        pb.times * ph.times * pw.times);
+        tiling.sums.add(timing_.m_sums(pb.size, ph.size, pw.size), pb.times * ph.times * pw.times);
       }
     }
   }
@@ -549,7 +554,7 @@ ClosedForm LayerModel::closed(const MTiling& m, const NTiling& n, const KTiling&
       m.tiles == 1 && n.tiles == 1 && k.tiles == 1 && tile_groups >= shape_.groups;
   if (!one_step) {
     const auto last_packs_groups = static_cast<std::int64_t>(last_groups);
-    const MSums ms = timing_.m_sums(m.last_m);
+    const MSums& ms = m.last_sums;
     const std::int64_t full = last_packs_groups / pack_;
     const std::int64_t rest = last_packs_groups % pack_;
     std::int64_t cycles = 0;
@@ -563,7 +568,7 @@ ClosedForm LayerModel::closed(const MTiling& m, const NTiling& n, const KTiling&
     }
     // Until the first output tile is complete all its K has passed, and with it the loops inside
     // that over K.
-    const MSums first_m = timing_.m_sums(m.first_m);
+    const MSums& first_m = m.first_sums;
     const NSums first_n = timing_.n_sums(n.tile * pack_);
     const KSums first_k = timing_.k_sums(k.tile * pack_);
     until_complete = static_cast<double>(timing_.total_cycles(first_m, first_n, first_k));
@@ -756,6 +761,20 @@ EngineCycles LayerModel::engine_cycles(const Tile& tile) const {
   return cycles.less(last_credit(tile));
 }
 
+std::vector<std::int64_t> LayerModel::phase_cycles(const Tile& tile) const {
+  const auto m = m_tiling(tile.batch, fetch_rows(tile.out_h), fetch_columns(tile.out_w));
+  std::vector<std::int64_t> cycles = timing_.phase_cycles(m.sums, n_tiling(tile.out_channels).sums,
+                                                          k_tiling(tile.in_channels).sums);
+  const std::int64_t rest = shape_.groups % pack_;
+  const auto of_rest = timing_.phase_cycles(
+      m.sums, timing_.n_sums(shape_.out_channels * std::max<std::int64_t>(1, rest)),
+      timing_.k_sums(shape_.in_channels * std::max<std::int64_t>(1, rest)));
+  for (std::size_t i = 0; i < cycles.size(); ++i) {
+    cycles[i] = cycles[i] * (shape_.groups / pack_) + (rest > 0 ? of_rest[i] : 0);
+  }
+  return cycles;
+}
+
 Activity LayerModel::activity(const Tile& tile, const ClosedForm& closed) const {
   return activity(m_tiling(tile.batch, fetch_rows(tile.out_h), fetch_columns(tile.out_w)),
                   n_tiling(tile.out_channels), k_tiling(tile.in_channels), closed,
@@ -842,13 +861,12 @@ StepCost LayerModel::step_cost(const Tile& tile, const Step& step) const {
   const auto whole = [](double value) { return static_cast<std::int64_t>(value); };
   if (step.loads_input) {
     const std::int64_t elements =
-        expanded_input_
-            ? m * kernel_
-            : batch *
-                  fetched(block.rows.begin, out_h, shape_.stride_h, shape_.kernel_h,
-                          shape_.dilation_h, shape_.pad_top, shape_.in_h) *
-                  fetched(block.columns.begin, out_w, shape_.stride_w, shape_.kernel_w,
-                          shape_.dilation_w, shape_.pad_left, shape_.in_w);
+        expanded_input_ ? m * kernel_
+                        : batch *
+                              fetched(block.rows.begin, out_h, shape_.stride_h, shape_.kernel_h,
+                                      shape_.dilation_h, shape_.pad_top, shape_.in_h) *
+                              fetched(block.columns.begin, out_w, shape_.stride_w, shape_.kernel_w,
+                                      shape_.dilation_w, shape_.pad_left, shape_.in_w);
     cost.input_bits = elements * channels * groups * setting_.stored_input;
     cost.input_buffer_bits = whole(
         input_buffer_bits(static_cast<double>(elements), static_cast<double>(m), channels, groups));
@@ -870,7 +888,7 @@ StepCost LayerModel::step_cost(const Tile& tile, const Step& step) const {
     cost.output_bits = outputs * (step.completes_output ? output_bits_ : sum_bits);
   if (step.completes_output) cost.outputs = outputs;
 
-  const MSums ms = timing_.m_sums(m);
+  const MSums ms = timing_.m_sums(batch, out_h, out_w);
   const std::int64_t full = groups / pack_;
   const std::int64_t rest = groups % pack_;
   if (full > 0) {

@@ -140,6 +140,8 @@ class LayerModel {
 
   [[nodiscard]] ClosedForm closed_form(const Tile& tile) const;
   [[nodiscard]] EngineCycles engine_cycles(const Tile& tile) const;  // one repeat
+  /// Cycles of each phase that the engine's timing names, one repeat; they sum to engine_cycles.
+  [[nodiscard]] std::vector<std::int64_t> phase_cycles(const Tile& tile) const;
   /// Counted events of all repeats under the tile; array_active from `cycles`.
   [[nodiscard]] Activity activity(const Tile& tile, const ClosedForm& closed) const;
 
@@ -180,6 +182,7 @@ class LayerModel {
     double first_elements = 0;
     double greatest_elements = 0;
     std::int64_t greatest_m = 1, last_m = 1, first_m = 1;
+    MSums first_sums, last_sums;         // of single tiles
     double rows_sum = 0, rows_last = 0;  // input rows fetched by the tiles along out_h
     double columns_sum = 0, columns_last = 0;
   };

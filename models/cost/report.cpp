@@ -75,6 +75,17 @@ Cycles CostReport::latency() const {
 CycleBreakdown CostReport::cycles() const {
   return sum_over<CycleBreakdown>(layers, [](const LayerCost& layer) { return layer.cycles; });
 }
+std::vector<std::pair<std::string, Cycles>> CostReport::phases() const {
+  std::vector<std::pair<std::string, Cycles>> sums;  // every layer with phases has the same ones
+  for (const LayerCost& layer : layers) {
+    if (sums.empty()) {
+      sums = layer.phases;
+      continue;
+    }
+    for (std::size_t i = 0; i < layer.phases.size(); ++i) sums[i].second += layer.phases[i].second;
+  }
+  return sums;
+}
 EnergyBreakdown CostReport::energy() const {
   return sum_over<EnergyBreakdown>(layers, [](const LayerCost& layer) { return layer.energy; });
 }
@@ -114,6 +125,17 @@ void complete_cost(LayerCost& cost, const LayerPlan& plan, const NetworkPlan& ne
          "every cycle of layer '" + cost.name +
              "' is accounted for: " + std::to_string(cost.cycles.total().count()) + " of " +
              std::to_string(cost.latency.count()));
+  const auto& phases = accelerator.engine.timing.phases;
+  if (plan.engine && !phases.empty()) {
+    const auto cycles = plan.engine->phase_cycles(plan.tile);
+    Cycles total;
+    for (std::size_t i = 0; i < phases.size(); ++i) {
+      cost.phases.emplace_back(phases[i].name, Cycles(cycles[i] * plan.engine->shape().repeat));
+      total += cost.phases.back().second;
+    }
+    ensure(total == cost.cycles.busy + cost.cycles.fill + cost.cycles.drain,
+           "the phases of layer '" + cost.name + "' are what the array does");
+  }
   cost.energy = network.energy.energy(cost.activity, cost.latency);
   if (plan.engine && cost.latency.count() > 0) {
     const double peak = peak_macs_per_cycle(accelerator.engine, plan.engine->mode());

@@ -28,13 +28,15 @@ struct Kind {
   double times = 0;
   std::int64_t size = 0;
   double elements = 0;  // fetched per channel, output positions only
+  MSums sums;           // output positions only
 };
 
 /// Full tiles and the last one; where they are alike the latter has no times.
 using Kinds = std::array<Kind, 2>;
 Kinds kinds_of(std::int64_t tile, std::int64_t tiles, std::int64_t last) {
   const bool even = last == tile;
-  return {{{static_cast<double>(even ? tiles : tiles - 1), tile, 0}, {even ? 0.0 : 1.0, last, 0}}};
+  return {{{static_cast<double>(even ? tiles : tiles - 1), tile, 0, {}},
+           {even ? 0.0 : 1.0, last, 0, {}}}};
 }
 
 /// Blocks of input channels: where partial sums leave in between, the first finds none to read and
@@ -172,7 +174,8 @@ double LayerModel::stepwise_cycles(const MTiling& m, const NTiling& n, const KTi
           }
           m_kinds[m_count++] = {times, size,
                                 expanded_input_ ? static_cast<double>(size * kernel_)
-                                                : pb.fetched * ph.fetched * pw.fetched};
+                                                : pb.fetched * ph.fetched * pw.fetched,
+                                timing_.m_sums(pb.size, ph.size, pw.size)};
         }
       }
     }
@@ -211,7 +214,7 @@ double LayerModel::stepwise_cycles(const MTiling& m, const NTiling& n, const KTi
                 : 0.0;
         for (std::size_t im = 0; im < m_count; ++im) {
           const Kind& km = m_kinds[im];
-          const MSums ms = timing_.m_sums(km.size);
+          const MSums& ms = km.sums;
           std::int64_t cycles = full > 0 ? full * timing_.total_cycles(ms, ns, ks) : 0;
           if (rest > 0) {
             cycles += timing_.total_cycles(ms, timing_.n_sums(kn.size * rest),

@@ -3,6 +3,8 @@
 // validated values only.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -10,6 +12,7 @@
 #include <vector>
 
 #include "models/base/quantity.hpp"
+#include "models/network/widths.hpp"
 
 namespace widthwise {
 
@@ -55,6 +58,38 @@ enum class FoldOverlap { pipelined, serial };
 /// nearest end of the range. Tells values apart, not costs.
 enum class AccumulatorOverflow { wrap, saturate };
 
+/// What a phase of a bit-serial engine may happen at. The engine's loops, from outside: rows of
+/// blocks of output positions, blocks in a row, blocks of output channels (a fold), K-steps,
+/// activation passes (a step).
+enum class PhaseEvent {
+  tile,            // once a tile
+  fold,            // each block of positions and output channels, after its last step
+  step,            // each K-step and activation pass
+  next_pass,       // the loop over activation passes goes on, ...
+  next_reduction,  // ... that over K-steps,
+  next_channels,   // ... that over blocks of output channels,
+  next_column,     // ... that over blocks in a row,
+  next_row,        // ... that over rows of blocks
+};
+inline constexpr std::size_t kPhaseEvents = 8;
+
+/// kernel x kernel positions + output_passes x ceil(width of the stored outputs / activation bits a
+/// cycle) + constant, in cycles; with `stream`, and the step's own work.
+struct PhaseCycles {
+  int kernel = 0;
+  int output_passes = 0;
+  int constant = 0;
+  bool stream = false;
+  bool operator==(const PhaseCycles&) const = default;
+};
+
+/// A part of a layer's time that the report tells apart; phases follow one another without overlap.
+struct Phase {
+  std::string name;
+  std::array<PhaseCycles, kPhaseEvents> at{};  // by PhaseEvent
+  bool operator==(const Phase&) const = default;
+};
+
 /// How the parts of a fold follow each other. Absent members take the value that the dataflow
 /// implies (engine.hpp, resolved_timing).
 struct EngineTiming {
@@ -67,6 +102,14 @@ struct EngineTiming {
                                         // many as the array has rows...
   bool pad_last_block = false;          // ...the last stream of the layer too
   int fold_gap = 0;                     // idle cycles between two folds
+  std::vector<Phase> phases;            // bit_serial: in place of all of the above
+};
+
+/// Output positions that the rows hold at once as a block of an image.
+struct PositionBlock {
+  int height = 1;
+  int width = 1;
+  bool operator==(const PositionBlock&) const = default;
 };
 
 struct Engine {
@@ -74,6 +117,8 @@ struct Engine {
   int rows = 16;
   int columns = 16;
   int tiles = 1;  // copies of the array side by side along the output channels
+  std::optional<PositionBlock> position_block;  // bit_serial; none: positions in a row
+  bool columns_in_time = false;  // bit_serial: one row of units takes the columns one a cycle
   Dataflow dataflow = Dataflow::weight_stationary;  // mac_array
   Reduction reduction = Reduction::channels;
   GroupMapping groups = GroupMapping::sequential;
@@ -95,12 +140,16 @@ struct Engine {
   // bit_serial: precision.*
   SerialOperand serial = SerialOperand::both;
   int lanes = 64;                     // products per unit and cycle along K
+  int blocks = 1;                     // units side by side in each element: kernel positions or,
+                                      // where the kernel has fewer, planes of the weights
   int parallel_bits = 16;             // width of the operand that is not serial
   int weight_bits_per_cycle = 1;      // planes of the serial weight operand taken at once
   int activation_bits_per_cycle = 1;  // planes of the serial activation operand taken at once
   int max_weight_bits = 16;
   int max_activation_bits = 16;
-  bool sign_plane = false;  // w magnitude planes and a sign plane: w + 1 planes
+  bool sign_plane = false;               // w magnitude planes and a sign plane: w + 1 planes
+  std::optional<LayerWidths> unit_bits;  // bits a cycle of the energy table's unit, as many of
+                                         // which make one; none: those above
 };
 
 struct Buffer {

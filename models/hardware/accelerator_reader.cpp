@@ -39,6 +39,17 @@ constexpr std::array kWeightDeliveries{Name<WeightDelivery>{"preloaded", WeightD
                                        Name<WeightDelivery>{"streamed", WeightDelivery::streamed}};
 constexpr std::array kVectorMappings{Name<VectorMapping>{"on_rows", VectorMapping::on_rows},
                                      Name<VectorMapping>{"staggered", VectorMapping::staggered}};
+constexpr std::array kColumnPlaces{Name<bool>{"space", false}, Name<bool>{"time", true}};
+constexpr std::array kPhaseEventNames{
+    Name<PhaseEvent>{"tile", PhaseEvent::tile},
+    Name<PhaseEvent>{"fold", PhaseEvent::fold},
+    Name<PhaseEvent>{"step", PhaseEvent::step},
+    Name<PhaseEvent>{"next_pass", PhaseEvent::next_pass},
+    Name<PhaseEvent>{"next_reduction", PhaseEvent::next_reduction},
+    Name<PhaseEvent>{"next_channels", PhaseEvent::next_channels},
+    Name<PhaseEvent>{"next_column", PhaseEvent::next_column},
+    Name<PhaseEvent>{"next_row", PhaseEvent::next_row}};
+static_assert(kPhaseEventNames.size() == kPhaseEvents);
 constexpr std::array kFoldOverlaps{Name<FoldOverlap>{"pipelined", FoldOverlap::pipelined},
                                    Name<FoldOverlap>{"serial", FoldOverlap::serial}};
 constexpr std::array kAccumulatorOverflows{
@@ -67,6 +78,8 @@ constexpr Range<Hertz> kClocks{Hertz(1e3), Hertz(1e11)};
 constexpr Range<int> kArraySides{1, 1024};
 constexpr Range<int> kFoldedChannels{0, 1024};
 constexpr Range<int> kLanes{1, 65536};
+constexpr Range<int> kBlocks{1, 1024};
+constexpr Range<int> kPhaseFactors{0, 1000};
 constexpr Range<int> kOperandWidths{kMinOperandWidth, kMaxOperandWidth};
 constexpr Range<int> kAccumulatorWidths{1, 64};
 constexpr Range<int> kCycleCounts{0, 1'000'000};
@@ -81,6 +94,10 @@ constexpr Range<Bytes> kBursts{Bytes(1), Bytes(std::int64_t{64} << 10U)};
 constexpr Range<Bytes> kRequests{Bytes(1), Bytes(std::int64_t{16} << 20U)};
 constexpr Range<int> kOutstanding{1, 1024};
 constexpr Range<std::int64_t> kTileSides{1, std::int64_t{1} << 31U};
+
+std::string not_with(std::string_view key, std::string_view value) {
+  return "not allowed with '" + std::string(key) + ": " + std::string(value) + "'";
+}
 
 void read_linear(MapReader& timing, std::string_view key, std::optional<LinearCycles>& target) {
   const YamlNode* node = timing.take(key, Need::optional);
@@ -125,7 +142,74 @@ void read_stream_block(MapReader& timing, std::optional<int>& target) {
   }
 }
 
-void read_timing(MapReader timing, EngineTiming& target) {
+PhaseCycles read_phase_cycles(const YamlNode& node, MapReader& phase, PhaseEvent event) {
+  const std::string path = phase.path_of(node.key);
+  PhaseCycles cycles;
+  if (node.kind == YamlNode::Kind::scalar) {
+    const auto constant =
+        read_integer(node, path, phase.problems(), {kCycleCounts.min, kCycleCounts.max});
+    cycles.constant = static_cast<int>(constant.value_or(0));
+    return cycles;
+  }
+  MapReader map(node, path, phase.problems());
+  map.integer("kernel", Need::optional, cycles.kernel, kPhaseFactors);
+  map.integer("output_passes", Need::optional, cycles.output_passes, kPhaseFactors);
+  map.integer("constant", Need::optional, cycles.constant, kCycleCounts);
+  if (event == PhaseEvent::step) map.boolean("stream", Need::optional, cycles.stream);
+  map.finish();
+  return cycles;
+}
+
+/// Names become keys of JSON and words of CSV.
+bool is_phase_name(std::string_view name) {
+  return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+  });
+}
+
+void read_phases(MapReader& timing, std::vector<Phase>& target) {
+  constexpr std::string_view kKey = "phases";
+  MapReader phases = timing.map(kKey, Need::optional);
+  if (!phases.given()) return;
+  int streams = 0;
+  for (const YamlNode& entry : phases.entries()) {
+    Phase& phase = target.emplace_back();
+    phase.name = entry.key;
+    if (!is_phase_name(entry.key)) {
+      phases.error(entry.key, "expected a name of lower-case letters, digits and _, got " +
+                                  quoted_value(entry.key));
+    }
+    MapReader events(entry, phases.path_of(entry.key), phases.problems());
+    for (const auto& [name, event] : kPhaseEventNames) {
+      const YamlNode* node = events.take(name, Need::optional);
+      if (node == nullptr) continue;
+      PhaseCycles& cycles = phase.at[static_cast<std::size_t>(event)];
+      cycles = read_phase_cycles(*node, events, event);
+      if (cycles.stream) ++streams;
+    }
+    events.finish();
+  }
+  if (streams != 1) {
+    timing.error(kKey,
+                 "expected one phase with 'step: {stream: true}', got " + std::to_string(streams));
+  }
+  // A phase is what overlaps with nothing.
+  for (const std::string_view key : {"load", "load_overlap", "fill", "drain", "folds",
+                                     "stream_block", "pad_last_block", "fold_gap"}) {
+    timing.refuse(key, "not allowed with 'phases'");
+  }
+}
+
+void read_timing(MapReader timing, const Engine& engine, bool kind_known, EngineTiming& target) {
+  if (kind_known && engine.kind == EngineKind::mac_array) {
+    timing.refuse("phases", not_with("kind", "mac_array"));
+  } else {
+    read_phases(timing, target.phases);
+  }
+  if (!target.phases.empty()) {
+    timing.finish();
+    return;
+  }
   read_linear(timing, "load", target.load);
   bool hidden = true;
   if (timing.choice("load_overlap", Need::optional, hidden, kLoadOverlaps)) {
@@ -164,15 +248,12 @@ void check_supported_bits(MapReader& precision, const Engine& engine, bool max_i
 
 constexpr std::array<std::string_view, 4> kArrayPrecisionKeys{"scaling", "max_bits",
                                                               "supported_bits", "temporal"};
-constexpr std::array<std::string_view, 8> kSerialPrecisionKeys{
+constexpr std::array<std::string_view, 10> kSerialPrecisionKeys{
     "serial",          "lanes",
+    "blocks",          "unit_bits",
     "parallel_bits",   "weight_bits_per_cycle",
     "max_weight_bits", "activation_bits_per_cycle",
     "sign_plane",      "max_activation_bits"};
-
-std::string not_with(std::string_view key, std::string_view value) {
-  return "not allowed with '" + std::string(key) + ": " + std::string(value) + "'";
-}
 
 void read_array_precision(MapReader precision, Engine& engine) {
   for (const std::string_view key : kSerialPrecisionKeys) {
@@ -201,6 +282,33 @@ void read_bits_per_cycle(MapReader& precision, std::string_view key, int& target
   }
 }
 
+/// Bits a cycle of the energy table's unit: [weights, activations].
+void read_unit_bits(MapReader& precision, Engine& engine) {
+  std::vector<int> bits;
+  if (!precision.integers("unit_bits", Need::optional, bits, kOperandWidths)) return;
+  if (bits.size() != 2) {
+    precision.error("unit_bits", "expected two widths, of weights and activations, got " +
+                                     std::to_string(bits.size()));
+    return;
+  }
+  engine.unit_bits = LayerWidths{bits[0], bits[1]};
+}
+
+/// [height, width] of the output positions that the rows hold.
+void read_position_block(MapReader& reader, Engine& engine) {
+  constexpr std::string_view kKey = "position_block";
+  std::vector<int> sizes;
+  if (!reader.integers(kKey, Need::optional, sizes, kArraySides)) return;
+  if (sizes.size() != 2 || sizes[0] * sizes[1] != engine.rows) {
+    std::string got;
+    for (const int size : sizes) got += (got.empty() ? "" : ", ") + std::to_string(size);
+    reader.error(kKey, "expected two sizes whose product is rows (" + std::to_string(engine.rows) +
+                           "), got [" + got + "]");
+    return;
+  }
+  engine.position_block = PositionBlock{sizes[0], sizes[1]};
+}
+
 void read_serial_precision(MapReader precision, Engine& engine) {
   for (const std::string_view key : kArrayPrecisionKeys) {
     precision.refuse(key, not_with("kind", "bit_serial"));
@@ -208,6 +316,12 @@ void read_serial_precision(MapReader precision, Engine& engine) {
   const bool serial_known =
       precision.choice("serial", Need::required, engine.serial, kSerialOperands);
   precision.integer("lanes", Need::required, engine.lanes, kLanes);
+  if (precision.integer("blocks", Need::optional, engine.blocks, kBlocks) && engine.blocks > 1 &&
+      engine.reduction != Reduction::channels) {
+    precision.error("blocks",
+                    "expected 1 with 'reduction: " + std::string(to_string(engine.reduction)) +
+                        "', got " + std::to_string(engine.blocks));
+  }
   precision.integer("max_weight_bits", Need::optional, engine.max_weight_bits, kOperandWidths);
   precision.integer("max_activation_bits", Need::optional, engine.max_activation_bits,
                     kOperandWidths);
@@ -233,6 +347,7 @@ void read_serial_precision(MapReader precision, Engine& engine) {
     read_bits_per_cycle(precision, "activation_bits_per_cycle", engine.activation_bits_per_cycle,
                         "max_activation_bits", engine.max_activation_bits);
   }
+  read_unit_bits(precision, engine);
   precision.finish();
 }
 
@@ -254,8 +369,15 @@ void read_engine(MapReader reader, Engine& engine) {
     reader.refuse("weights", not_with("kind", "bit_serial"));
     reader.integer("tiles", Need::optional, engine.tiles, kArraySides);
     reader.choice("fully_connected", Need::optional, engine.fully_connected, kVectorMappings);
+    read_position_block(reader, engine);
+    reader.choice("columns_in", Need::optional, engine.columns_in_time, kColumnPlaces);
+    if (engine.fully_connected == VectorMapping::staggered && engine.columns_in_time) {
+      reader.error("columns_in", "expected space with 'fully_connected: staggered', got time");
+    }
   } else {
-    reader.refuse("fully_connected", not_with("kind", "mac_array"));
+    for (const std::string_view key : {"fully_connected", "position_block", "columns_in"}) {
+      reader.refuse(key, not_with("kind", "mac_array"));
+    }
     reader.choice("dataflow", Need::optional, engine.dataflow, kDataflows);
     if (engine.dataflow == Dataflow::input_stationary) {
       reader.refuse("tiles", not_with("dataflow", to_string(engine.dataflow)));
@@ -276,7 +398,10 @@ void read_engine(MapReader reader, Engine& engine) {
   } else {
     read_serial_precision(reader.map("precision", Need::required), engine);
   }
-  read_timing(reader.map("timing", Need::optional), engine.timing);
+  read_timing(reader.map("timing", Need::optional), engine, kind_known, engine.timing);
+  if (!engine.timing.phases.empty() && engine.fully_connected == VectorMapping::staggered) {
+    reader.error("fully_connected", "expected on_rows with 'timing.phases', got staggered");
+  }
   reader.finish();
 }
 
@@ -303,11 +428,15 @@ void read_port(MapReader& reader, std::string_view key, Hertz clock,
   }
 }
 
-void read_buffer(MapReader reader, Hertz clock, bool written_by_dma, Buffer& buffer) {
+void read_buffer(MapReader reader, Hertz clock, bool written_by_dma, bool phases, Buffer& buffer) {
   const bool capacity_known =
       reader.quantity("capacity", Need::required, buffer.capacity, kSize, kCapacities);
   reader.boolean("double_buffered", Need::optional, buffer.double_buffered);
-  read_port(reader, "read_port", clock, buffer.read_port);
+  if (phases && written_by_dma) {
+    reader.refuse("read_port", "not allowed with 'engine.timing.phases'");
+  } else {
+    read_port(reader, "read_port", clock, buffer.read_port);
+  }
   if (written_by_dma) {
     read_port(reader, "write_port", clock, buffer.write_port);
   } else {
@@ -333,11 +462,13 @@ Scratchpad read_scratchpad(MapReader reader, Hertz clock) {
   return scratchpad;
 }
 
-void read_memory(MapReader reader, Hertz clock, Memory& memory) {
+void read_memory(MapReader reader, Hertz clock, bool phases, Memory& memory) {
   read_dram(reader.map("dram", Need::required), clock, memory.dram);
-  read_buffer(reader.map("input_buffer", Need::required), clock, true, memory.input_buffer);
-  read_buffer(reader.map("weight_buffer", Need::required), clock, true, memory.weight_buffer);
-  read_buffer(reader.map("output_buffer", Need::required), clock, false, memory.output_buffer);
+  read_buffer(reader.map("input_buffer", Need::required), clock, true, phases, memory.input_buffer);
+  read_buffer(reader.map("weight_buffer", Need::required), clock, true, phases,
+              memory.weight_buffer);
+  read_buffer(reader.map("output_buffer", Need::required), clock, false, phases,
+              memory.output_buffer);
   reader.choice("input_layout", Need::optional, memory.input_layout, kInputLayouts);
   reader.boolean("fetch_padding", Need::optional, memory.fetch_padding);
   MapReader scratchpad = reader.map("scratchpad", Need::optional);
@@ -416,7 +547,8 @@ Accelerator read(YamlDocument document, const std::string& file, bool energy_mus
   root.quantity("clock", Need::required, accelerator.clock, kFrequency, kClocks);
   read_energy_path(root, file, energy_must_exist, accelerator.energy_table);
   read_engine(root.map("engine", Need::required), accelerator.engine);
-  read_memory(root.map("memory", Need::required), accelerator.clock, accelerator.memory);
+  read_memory(root.map("memory", Need::required), accelerator.clock,
+              !accelerator.engine.timing.phases.empty(), accelerator.memory);
   read_post_processing(root.map("post_processing", Need::optional), accelerator.post_processing);
   read_tiling(root.map("tiling", Need::optional), accelerator.engine.groups, accelerator.tiling);
   root.finish();
@@ -483,6 +615,19 @@ std::string yaml_text(const LinearCycles& linear) {
   return '{' + list.substr(1, list.size() - 2) + '}';
 }
 
+std::string yaml_text(const PhaseCycles& cycles) {
+  std::vector<std::string> parts;
+  const auto add = [&](const char* name, int value) {
+    if (value != 0) parts.push_back(std::string(name) + ": " + std::to_string(value));
+  };
+  add("kernel", cycles.kernel);
+  add("output_passes", cycles.output_passes);
+  add("constant", cycles.constant);
+  if (cycles.stream) parts.emplace_back("stream: true");
+  const std::string list = yaml_list(parts);
+  return '{' + list.substr(1, list.size() - 2) + '}';
+}
+
 /// Collects ("engine.rows", "16"); one overload per kind of value.
 class KeyList {
  public:
@@ -502,6 +647,40 @@ class KeyList {
   std::vector<std::pair<std::string, std::string>> keys_;
 };
 
+void list_timing(const EngineTiming& timing, KeyList& keys) {
+  for (const Phase& phase : timing.phases) {
+    for (const auto& [name, event] : kPhaseEventNames) {
+      const PhaseCycles& cycles = phase.at[static_cast<std::size_t>(event)];
+      if (cycles == PhaseCycles{}) continue;
+      keys.add("engine.timing.phases." + phase.name + '.' + std::string(name), yaml_text(cycles));
+    }
+    if (phase == Phase{.name = phase.name}) {
+      keys.add("engine.timing.phases." + phase.name + ".tile", "0");
+    }
+  }
+  if (!timing.phases.empty()) return;
+  if (timing.load) {
+    keys.add("engine.timing.load", yaml_text(*timing.load));
+  }
+  if (timing.load_hidden) {
+    keys.text("engine.timing.load_overlap", name_in(kLoadOverlaps, *timing.load_hidden));
+  }
+  if (timing.fill) {
+    keys.add("engine.timing.fill", yaml_text(*timing.fill));
+  }
+  if (timing.drain) {
+    keys.add("engine.timing.drain", yaml_text(*timing.drain));
+  }
+  keys.text("engine.timing.folds", to_string(timing.folds));
+  if (timing.stream_block) {
+    keys.integer("engine.timing.stream_block", *timing.stream_block);
+  } else {
+    keys.text("engine.timing.stream_block", kArrayRows);
+  }
+  keys.boolean("engine.timing.pad_last_block", timing.pad_last_block);
+  keys.integer("engine.timing.fold_gap", timing.fold_gap);
+}
+
 void list_engine(const Engine& engine, KeyList& keys) {
   const bool array = engine.kind == EngineKind::mac_array;
   keys.text("engine.kind", to_string(engine.kind));
@@ -518,6 +697,11 @@ void list_engine(const Engine& engine, KeyList& keys) {
   keys.integer("engine.fold_stride_channels", engine.fold_stride_channels);
   if (!array) {
     keys.text("engine.fully_connected", to_string(engine.fully_connected));
+    if (const auto& block = engine.position_block) {
+      keys.add("engine.position_block",
+               yaml_list({std::to_string(block->height), std::to_string(block->width)}));
+    }
+    keys.text("engine.columns_in", name_in(kColumnPlaces, engine.columns_in_time));
   }
   if (array && engine.dataflow == Dataflow::weight_stationary) {
     keys.text("engine.weights", to_string(engine.weights));
@@ -539,6 +723,7 @@ void list_engine(const Engine& engine, KeyList& keys) {
   } else {
     keys.text("engine.precision.serial", to_string(engine.serial));
     keys.integer("engine.precision.lanes", engine.lanes);
+    keys.integer("engine.precision.blocks", engine.blocks);
     if (engine.serial != SerialOperand::both) {
       keys.integer("engine.precision.parallel_bits", engine.parallel_bits);
     }
@@ -553,28 +738,12 @@ void list_engine(const Engine& engine, KeyList& keys) {
     if (engine.serial != SerialOperand::activations) {
       keys.boolean("engine.precision.sign_plane", engine.sign_plane);
     }
+    if (const auto& bits = engine.unit_bits) {
+      keys.add("engine.precision.unit_bits",
+               yaml_list({std::to_string(bits->weight), std::to_string(bits->activation)}));
+    }
   }
-  const EngineTiming& timing = engine.timing;
-  if (timing.load) {
-    keys.add("engine.timing.load", yaml_text(*timing.load));
-  }
-  if (timing.load_hidden) {
-    keys.text("engine.timing.load_overlap", name_in(kLoadOverlaps, *timing.load_hidden));
-  }
-  if (timing.fill) {
-    keys.add("engine.timing.fill", yaml_text(*timing.fill));
-  }
-  if (timing.drain) {
-    keys.add("engine.timing.drain", yaml_text(*timing.drain));
-  }
-  keys.text("engine.timing.folds", to_string(timing.folds));
-  if (timing.stream_block) {
-    keys.integer("engine.timing.stream_block", *timing.stream_block);
-  } else {
-    keys.text("engine.timing.stream_block", kArrayRows);
-  }
-  keys.boolean("engine.timing.pad_last_block", timing.pad_last_block);
-  keys.integer("engine.timing.fold_gap", timing.fold_gap);
+  list_timing(engine.timing, keys);
 }
 
 void list_buffer(const std::string& path, const Buffer& buffer, KeyList& keys) {

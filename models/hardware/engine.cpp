@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "models/base/error.hpp"
 
@@ -63,6 +64,22 @@ std::optional<WidthMode> array_mode(const Engine& engine, LayerWidths widths) {
   return mode;
 }
 
+/// What a unit of a bit-serial engine takes in a cycle.
+LayerWidths operand_bits(const Engine& engine) {
+  return {engine.serial != SerialOperand::activations ? engine.weight_bits_per_cycle
+                                                      : engine.parallel_bits,
+          engine.serial != SerialOperand::weights ? engine.activation_bits_per_cycle
+                                                  : engine.parallel_bits};
+}
+
+/// Units of the energy table that make up one of the engine's.
+std::int64_t units_in_one(const Engine& engine) {
+  if (!engine.unit_bits) return 1;
+  const LayerWidths bits = operand_bits(engine);
+  return ceil_div(bits.weight, engine.unit_bits->weight) *
+         ceil_div(bits.activation, engine.unit_bits->activation);
+}
+
 std::optional<WidthMode> serial_mode(const Engine& engine, LayerWidths widths) {
   if (widths.weight > engine.max_weight_bits || widths.activation > engine.max_activation_bits) {
     return std::nullopt;
@@ -93,9 +110,12 @@ std::optional<WidthMode> serial_mode(const Engine& engine, LayerWidths widths) {
     mode.computed.activation = widths.activation;
   }
   mode.passes = mode.weight_passes * mode.activation_passes;
-  mode.operation = {serial_weights ? engine.weight_bits_per_cycle : engine.parallel_bits,
-                    serial_activations ? engine.activation_bits_per_cycle : engine.parallel_bits};
+  mode.operation = operand_bits(engine);
   mode.operations_per_mac = static_cast<double>(mode.passes);
+  if (engine.unit_bits) {
+    mode.operations_per_mac *= static_cast<double>(units_in_one(engine));
+    mode.operation = *engine.unit_bits;
+  }
   return mode;
 }
 
@@ -152,12 +172,20 @@ std::int64_t evaluate(const LinearCycles& linear, const Engine& engine, std::int
                                        linear.used_columns * used_columns + linear.constant);
 }
 
-std::int64_t unit_count(const Engine& engine) {
-  return static_cast<std::int64_t>(engine.rows) * engine.columns * engine.tiles;
+namespace {
+
+/// Processing elements, or units with lanes of their own.
+std::int64_t places(const Engine& engine) {
+  return static_cast<std::int64_t>(engine.rows) * (engine.columns_in_time ? 1 : engine.columns) *
+         engine.tiles * engine.blocks;
 }
 
+}  // namespace
+
+std::int64_t unit_count(const Engine& engine) { return places(engine) * units_in_one(engine); }
+
 double peak_macs_per_cycle(const Engine& engine, const WidthMode& mode) {
-  return static_cast<double>(unit_count(engine)) * static_cast<double>(mode.products) /
+  return static_cast<double>(places(engine)) * static_cast<double>(mode.products) /
          static_cast<double>(mode.passes);
 }
 
@@ -230,6 +258,8 @@ MSums& MSums::add(const MSums& other, std::int64_t times) {
   tiles += times * other.tiles;
   total += times * other.total;
   blocks += times * other.blocks;
+  block_rows += times * other.block_rows;
+  reads += times * other.reads;
   stream[0] += times * other.stream[0];
   stream[1] += times * other.stream[1];
   return *this;
@@ -275,6 +305,12 @@ LayerTiming::LayerTiming(const Engine& engine, const WidthMode& mode, const Engi
       folded_(work.folded),
       folded_kernel_(work.folded > 1 ? work.folded_kernel : work.kernel),
       passes_(mode.passes),
+      activation_passes_(mode.activation_passes),
+      blocks_(engine.blocks),
+      step_time_(engine.columns_in_time ? engine.columns : 1),
+      position_block_(engine.position_block.value_or(PositionBlock{0, 0})),
+      height_(work.height),
+      width_(work.width),
       im2col_(work.im2col),
       staggered_(work.vectors && engine.fully_connected == VectorMapping::staggered &&
                  engine.kind == EngineKind::bit_serial),
@@ -293,11 +329,31 @@ LayerTiming::LayerTiming(const Engine& engine, const WidthMode& mode, const Engi
   streamed_weights_ = streams_ == Axis::m && engine.weights == WeightDelivery::streamed;
   sums_in_array_ = streams_ == Axis::k || streamed_weights_;
 
+  // Weight planes that find room beside the kernel's positions.
+  const std::int64_t planes = std::max<std::int64_t>(1, blocks_ / folded_kernel_);
+  const std::int64_t positions = std::min(blocks_, folded_kernel_);
+  passes_ = ceil_div(mode.weight_passes, planes) * mode.activation_passes;
+
+  for (const Phase& phase : engine.timing.phases) {
+    ResolvedPhase& resolved = phases_.emplace_back();
+    for (std::size_t event = 0; event < kPhaseEvents; ++event) {
+      const PhaseCycles& at = phase.at[event];
+      resolved.cycles[event] =
+          at.kernel * folded_kernel_ + at.constant +
+          at.output_passes * ceil_div(work.stored_output, engine.activation_bits_per_cycle);
+      resolved.streams = resolved.streams || at.stream;
+    }
+  }
+
   const ResolvedTiming timing = resolved_timing(engine);
   load_hidden_ = timing.load_hidden;
   block_ = timing.stream_block;
   load_ = evaluate(timing.load, engine, 0);
-  if (pipelined_) {
+  if (!phases_.empty()) {
+    // Nothing but the phases.
+    pipelined_ = false;
+    load_ = drain_ = fill_ = 0;
+  } else if (pipelined_) {
     // The wavefront is paid once a layer; columns in use: those of the whole layer.
     const std::int64_t spread = streams_ == Axis::n ? work.m : work.n;
     const std::int64_t used = std::min<std::int64_t>(columns_, spread);
@@ -334,8 +390,8 @@ LayerTiming::LayerTiming(const Engine& engine, const WidthMode& mode, const Engi
       weight_bits_per_lane_ = static_cast<double>(weight_bits);
       break;
     case Axis::k:
-      input_bits_per_lane_ = static_cast<double>(input_bits * rows_used);
-      weight_bits_per_lane_ = static_cast<double>(weight_bits * columns_used);
+      input_bits_per_lane_ = static_cast<double>(input_bits * rows_used * positions);
+      weight_bits_per_lane_ = static_cast<double>(weight_bits * columns_used * positions * planes);
       if (staggered_) {
         // A step is one row's; its operands for all passes come within the interval of its issue.
         input_bits_per_lane_ = static_cast<double>(input_bits * passes_);
@@ -372,18 +428,21 @@ LayerTiming::LayerTiming(const Engine& engine, const WidthMode& mode, const Engi
   }
 
   input_read_factor_ =
-      array ? work.stored_input * mode.weight_passes : mode.activation_bits_per_pass * passes_;
-  weight_read_factor_ = weight_bits * (staggered_ ? mode.weight_passes : passes_);
+      array ? work.stored_input * mode.weight_passes
+            : mode.activation_bits_per_pass *
+                  // Rows hold their inputs over the weight planes of all columns in time.
+                  (engine.columns_in_time ? mode.activation_passes : mode.passes);
+  weight_read_factor_ = weight_bits * (staggered_ ? mode.weight_passes : mode.passes);
 }
 
 LayerTiming::Terms LayerTiming::terms(std::int64_t channels) const {
   if (im2col_) return {.in_space = channels * kernel_, .times = 1};
-  return {.in_space = channels * folded_, .times = folded_kernel_};
+  return {.in_space = channels * folded_, .times = ceil_div(folded_kernel_, blocks_)};
 }
 
 std::int64_t LayerTiming::padded_terms(std::int64_t channels) const {
   const Terms terms = this->terms(channels);
-  return round_up(terms.in_space, lanes_k_) * terms.times;
+  return round_up(terms.in_space, lanes_k_) * (im2col_ ? 1 : folded_kernel_);
 }
 
 std::int64_t LayerTiming::staggered_cycles(std::int64_t steps, std::int64_t interval) const {
@@ -419,7 +478,7 @@ FoldSchedule LayerTiming::schedule() const {
 }
 
 std::int64_t LayerTiming::step_cycles(std::int64_t lanes_used) const {
-  double cycles = 1;
+  auto cycles = static_cast<double>(step_time_);
   const auto lanes = static_cast<double>(lanes_used);
   if (ports_.input)
     cycles = std::max(cycles, std::ceil(lanes * input_bits_per_lane_ / *ports_.input));
@@ -439,15 +498,41 @@ std::int64_t LayerTiming::k_stream(std::int64_t channels) const {
   const auto [terms, times] = this->terms(channels);
   const std::int64_t edge = terms % lanes_k_;
   std::int64_t cycles = (terms / lanes_k_) * step_full_;
-  if (edge > 0) cycles += uniform_steps_ ? 1 : step_cycles(edge);
+  if (edge > 0) cycles += uniform_steps_ ? step_time_ : step_cycles(edge);
   return cycles * times;
 }
 
-MSums LayerTiming::m_sums(std::int64_t m) const {
+std::int64_t LayerTiming::block_reads(std::int64_t positions, std::int64_t block,
+                                      const EngineWork::Axis& axis) {
+  const auto of_block = [&](std::int64_t size) {
+    return std::min(size * axis.kernel,
+                    (size - 1) * axis.stride + (axis.kernel - 1) * axis.dilation + 1);
+  };
+  const std::int64_t rest = positions % block;
+  return positions / block * of_block(block) + (rest > 0 ? of_block(rest) : 0);
+}
+
+MSums LayerTiming::m_sums(std::int64_t images, std::int64_t height, std::int64_t width) const {
+  const std::int64_t m = images * height * width;
   MSums sums;
   sums.tiles = 1;
   sums.total = m;
-  sums.blocks = staggered_ ? m : ceil_div(m, streams_ == Axis::n ? columns_ : rows_);
+  sums.block_rows = 1;
+  sums.reads = m * kernel_;
+  if (staggered_) {
+    sums.blocks = m;
+  } else if (position_block_.height > 0) {
+    const auto [block_height, block_width] = position_block_;
+    sums.block_rows = images * ceil_div(height, block_height);
+    sums.blocks = sums.block_rows * ceil_div(width, block_width);
+    // A block's inputs come once for all kernel positions that lie side by side.
+    if (folded_ == 1 && kernel_ <= blocks_) {
+      sums.reads = images * block_reads(height, block_height, height_) *
+                   block_reads(width, block_width, width_);
+    }
+  } else {
+    sums.blocks = ceil_div(m, streams_ == Axis::n ? columns_ : rows_);
+  }
   if (streams_ == Axis::m) {
     sums.stream[0] = fold_cycles(m * step_full_);
     sums.stream[1] = uniform_steps_ ? sums.stream[0] : fold_cycles(m * step_edge_);
@@ -494,7 +579,45 @@ KSums LayerTiming::k_sums(std::int64_t channels) const {
   return sums;
 }
 
+LayerTiming::EventCounts LayerTiming::events(const MSums& m, const NSums& n, const KSums& k) const {
+  const auto at = [](PhaseEvent event) { return static_cast<std::size_t>(event); };
+  const std::int64_t steps = m.blocks * n.blocks * k.all_steps();
+  EventCounts counts{};
+  counts[at(PhaseEvent::tile)] = m.tiles * n.tiles * k.tiles;
+  counts[at(PhaseEvent::fold)] = m.blocks * n.blocks * k.tiles;
+  counts[at(PhaseEvent::step)] = steps * activation_passes_;
+  counts[at(PhaseEvent::next_pass)] = steps * (activation_passes_ - 1);
+  counts[at(PhaseEvent::next_reduction)] = m.blocks * n.blocks * (k.all_steps() - k.tiles);
+  counts[at(PhaseEvent::next_channels)] = m.blocks * (n.blocks - n.tiles) * k.tiles;
+  counts[at(PhaseEvent::next_column)] = (m.blocks - m.block_rows) * n.tiles * k.tiles;
+  counts[at(PhaseEvent::next_row)] = (m.block_rows - m.tiles) * n.tiles * k.tiles;
+  return counts;
+}
+
+std::int64_t LayerTiming::stream_cycles(const MSums& m, const NSums& n, const KSums& k) const {
+  return passes_ * m.blocks * n.blocks * k.step_cycles;
+}
+
+std::vector<std::int64_t> LayerTiming::phase_cycles(const MSums& m, const NSums& n,
+                                                    const KSums& k) const {
+  std::vector<std::int64_t> cycles;
+  const EventCounts counts = events(m, n, k);
+  for (const ResolvedPhase& phase : phases_) {
+    cycles.push_back(std::inner_product(counts.begin(), counts.end(), phase.cycles.begin(),
+                                        phase.streams ? stream_cycles(m, n, k) : 0));
+  }
+  return cycles;
+}
+
 std::int64_t LayerTiming::total_cycles(const MSums& m, const NSums& n, const KSums& k) const {
+  if (!phases_.empty()) {
+    const EventCounts counts = events(m, n, k);
+    std::int64_t total = stream_cycles(m, n, k);
+    for (const ResolvedPhase& phase : phases_) {
+      total = std::inner_product(counts.begin(), counts.end(), phase.cycles.begin(), total);
+    }
+    return total;
+  }
   if (staggered_) {
     const std::int64_t folds = sum_over_kinds(
         n, k, [&](std::int64_t steps) { return fold_cycles(staggered_cycles(steps, step_full_)); });
@@ -540,20 +663,25 @@ EngineCycles LayerTiming::cycles(const MSums& m, const NSums& n, const KSums& k)
         folds = m.total * n.tiles * k.tiles;
         break;
       }
-      cycles.busy = passes_ * m.blocks * n.blocks * k.all_steps();
-      stream = passes_ * m.blocks * n.blocks * k.step_cycles;
+      cycles.busy = passes_ * m.blocks * n.blocks * k.all_steps() * step_time_;
+      stream = stream_cycles(m, n, k);
       folds = m.blocks * n.blocks * k.tiles;
       break;
   }
   const std::int64_t wait = stream - cycles.busy;
   (input_limits_ ? cycles.wait_input : cycles.wait_weight) = wait;
   if (!pipelined_) cycles.drain = folds * drain_;
+  for (const ResolvedPhase& phase : phases_) {
+    cycles.drain +=
+        m.blocks * n.blocks * k.tiles * phase.cycles[static_cast<std::size_t>(PhaseEvent::fold)];
+  }
   cycles.fill = total_cycles(m, n, k) - stream - cycles.drain;
   return cycles;
 }
 
 std::int64_t LayerTiming::last_tile_credit(std::int64_t m, std::int64_t n,
                                            std::int64_t channels) const {
+  if (!phases_.empty()) return 0;
   if (!pipelined_) return gap_;
   const bool edge = terms(channels).in_space % lanes_k_ > 0;
   std::int64_t stream = 0;
@@ -598,7 +726,7 @@ EngineTraffic LayerTiming::traffic(const MSums& m, const NSums& n, const KSums& 
       traffic.weight_read = n.total * k.total * m.blocks * weight_read_factor_;
       break;
     case Axis::k:
-      traffic.input_read = m.total * k.total * n.blocks * input_read_factor_;
+      traffic.input_read = m.reads * (k.total / kernel_) * n.blocks * input_read_factor_;
       traffic.weight_read = n.total * k.total * m.blocks * weight_read_factor_;
       break;
   }

@@ -42,6 +42,22 @@
 //
 // Sources: DaDianNao's, Stripes' and Loom's mappings as DNNsim has them.
 //
+// A bit-serial engine may hold blocks of h x w output positions of an image (`position_block`) on
+// its rows: row y w + x holds position (y, x) of the block, those beyond the image's edge nothing.
+// Blocks go along a row of blocks, then down, then to the next image. It may take the columns of a
+// block in time (`columns_in: time`): one column of units, channel j of the block in cycle j of a
+// step. Elements may consist of `blocks` units: unit i holds kernel position i of a group of that
+// many in row order; where the kernel has fewer positions k, floor(blocks / k) weight planes lie
+// side by side, plane p of position i in unit p k + i.
+//
+// With `timing.phases` nothing overlaps. Loops from outside: rows of blocks, blocks in a row,
+// blocks of output channels, K-steps (groups of kernel positions, then channels in steps of the
+// lanes), activation passes, weight passes, columns in time. Each phase takes its cycles at every
+// event (PhaseEvent) that it names: at `step` in the order of the phases, the last two loops being
+// the stream of the phase that has it; at `fold` after the last step; what a loop takes to go on
+// before the first step of the turn. Source: the PULP cluster's RBE, a register-transfer design
+// with its own controller.
+//
 // Sums over the tiles of a tiling are exact and cheap because every figure is a sum of at most
 // three products of a function of m, one of n and one of k (MSums, NSums, KSums): the sum over all
 // combinations of tiles is the product of the sums. A single tile is the case of one tile each.
@@ -56,6 +72,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "models/hardware/accelerator.hpp"
 #include "models/network/network.hpp"
@@ -122,6 +139,11 @@ struct EngineWork {
   bool im2col = false;             // kernel positions unrolled in space
   std::int64_t folded = 1;         // pixels of a stride taken as channels; 1 with im2col
   std::int64_t folded_kernel = 1;  // kernel positions then; read only if folded > 1
+  struct Axis {
+    std::int64_t kernel = 1, stride = 1, dilation = 1;
+  };
+  Axis height{}, width{};  // of the window, for what a block of positions reads
+  BitWidth stored_output = 8;
   bool vectors = false;       // fully connected or recurrent, with one output position an image
   BitWidth stored_input = 8;  // width that the input buffer holds and delivers
   BitWidth accumulator_bits = 32;  // of partial sums
@@ -155,6 +177,8 @@ struct MSums {
   std::int64_t tiles = 0;
   std::int64_t total = 0;       // output positions
   std::int64_t blocks = 0;      // array-sized blocks of positions
+  std::int64_t block_rows = 0;  // rows of blocks
+  std::int64_t reads = 0;       // input elements that the array takes per channel
   std::int64_t stream[2] = {};  // fold cycles where M streams: full K-steps, last K-step
   MSums& add(const MSums& other, std::int64_t times);
 };
@@ -231,7 +255,9 @@ class LayerTiming {
   LayerTiming(const Engine& engine, const WidthMode& mode, const EngineWork& work,
               const EnginePorts& ports);
 
-  [[nodiscard]] MSums m_sums(std::int64_t m) const;
+  /// Of a tile of images x height x width output positions; one number: a row of positions.
+  [[nodiscard]] MSums m_sums(std::int64_t images, std::int64_t height, std::int64_t width) const;
+  [[nodiscard]] MSums m_sums(std::int64_t m) const { return m_sums(1, 1, m); }
   [[nodiscard]] NSums n_sums(std::int64_t n) const;
   [[nodiscard]] KSums k_sums(std::int64_t channels) const;
 
@@ -239,6 +265,10 @@ class LayerTiming {
   [[nodiscard]] std::int64_t total_cycles(const MSums& m, const NSums& n, const KSums& k) const;
   [[nodiscard]] EngineCycles cycles(const MSums& m, const NSums& n, const KSums& k) const;
   [[nodiscard]] EngineTraffic traffic(const MSums& m, const NSums& n, const KSums& k) const;
+
+  /// Cycles of each configured phase, in order; they sum to total_cycles. Empty without phases.
+  [[nodiscard]] std::vector<std::int64_t> phase_cycles(const MSums& m, const NSums& n,
+                                                       const KSums& k) const;
 
   /// Before the first stream of a layer: preload and wavefront, where folds are pipelined.
   [[nodiscard]] std::int64_t start_cycles() const { return start_; }
@@ -272,6 +302,12 @@ class LayerTiming {
     std::int64_t in_space = 1, times = 1;
   };
   [[nodiscard]] Terms terms(std::int64_t channels) const;
+  using EventCounts = std::array<std::int64_t, kPhaseEvents>;
+  [[nodiscard]] EventCounts events(const MSums& m, const NSums& n, const KSums& k) const;
+  [[nodiscard]] std::int64_t stream_cycles(const MSums& m, const NSums& n, const KSums& k) const;
+  /// Input elements per channel that blocks of positions along one axis read.
+  [[nodiscard]] static std::int64_t block_reads(std::int64_t positions, std::int64_t block,
+                                                const EngineWork::Axis& axis);
   /// Cycles of so many staggered steps, one issued every `interval` cycles.
   [[nodiscard]] std::int64_t staggered_cycles(std::int64_t steps, std::int64_t interval) const;
   /// Sum over all tiles of `of_tile(steps)`, the steps of one vector.
@@ -286,6 +322,16 @@ class LayerTiming {
   std::int64_t kernel_ = 1;
   std::int64_t folded_ = 1, folded_kernel_ = 1;
   std::int64_t passes_ = 1;
+  std::int64_t activation_passes_ = 1;
+  std::int64_t blocks_ = 1;       // kernel positions side by side
+  std::int64_t step_time_ = 1;    // cycles of a step and pass: columns that follow in time
+  PositionBlock position_block_;  // 0 x 0: positions in a row
+  EngineWork::Axis height_, width_;
+  struct ResolvedPhase {
+    EventCounts cycles{};  // of one event
+    bool streams = false;
+  };
+  std::vector<ResolvedPhase> phases_;
   bool im2col_ = false;
   bool staggered_ = false;
   bool pipelined_ = true;

@@ -18,8 +18,8 @@ std::vector<Brick> bricks_of(const ArrayShape& shape, const OperandCut& x, const
   for (int product = 0; product < shape.products; ++product) {
     for (int i = 0; i < x.digits; ++i) {
       for (int j = 0; j < y.digits; ++j) {
-        bricks.push_back({product * x.digits + i, product * y.digits + j,
-                          i * x.digit_bits + j * y.digit_bits});
+        bricks.push_back(
+            {product * x.digits + i, product * y.digits + j, i * x.digit_bits + j * y.digit_bits});
       }
     }
   }

@@ -66,12 +66,12 @@ class OutputSums {
 struct Fold {
   std::shared_ptr<BlockOperands> operands;
   std::shared_ptr<OutputSums> sums;
-  std::int64_t m = 0, n = 0;                // first output position and channel of the block
-  std::int64_t m_count = 1, n_count = 1;    // of these in it
-  std::int64_t k_step = 0;                  // where M or N streams
+  std::int64_t m = 0, n = 0;              // first output position and channel of the block
+  std::int64_t m_count = 1, n_count = 1;  // of these in it
+  std::int64_t k_step = 0;                // where M or N streams
   std::int64_t weight_pass = 0, activation_pass = 0;  // likewise
-  std::int64_t start = 0;                   // cycle of the first operand
-  std::int64_t interval = 1;                // cycles between operands, likewise
+  std::int64_t start = 0;                             // cycle of the first operand
+  std::int64_t interval = 1;                          // cycles between operands, likewise
   // Where K streams: for each cycle of a pass the K-step that is issued, -1 for none; passes follow
   // each other after so many cycles.
   std::shared_ptr<const std::vector<std::int64_t>> issues;

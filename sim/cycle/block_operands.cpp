@@ -82,9 +82,8 @@ void BlockOperands::weights(std::int64_t k_step, std::int64_t lane, std::int64_t
   const ComputeShape& shape = layer_->shape;
   const std::int64_t in_pack = at.channel / block_.k.size;  // off the diagonal there is nothing
   const std::int64_t k = (block_.k.begin + at.channel % block_.k.size) * kernel_ + at.position;
-  const std::int32_t* row =
-      layer_->weights.data() + ((first_group_ + in_pack) * shape.k() + k) * shape.n() +
-      block_.n.begin;
+  const std::int32_t* row = layer_->weights.data() +
+                            ((first_group_ + in_pack) * shape.k() + k) * shape.n() + block_.n.begin;
   const std::int64_t begin = in_pack * block_.n.size;
   const std::int64_t from = std::max(first, begin);
   const std::int64_t until = std::min(first + count, begin + block_.n.size);

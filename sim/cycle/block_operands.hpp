@@ -37,7 +37,7 @@ class BlockOperands {
 
  private:
   struct Term {
-    std::int64_t channel = -1;   // of the pack; -1: none
+    std::int64_t channel = -1;  // of the pack; -1: none
     std::int64_t position = 0;  // of the kernel
   };
   [[nodiscard]] Term term(std::int64_t k_step, std::int64_t lane) const;

@@ -18,8 +18,8 @@ LayerOperands make_operands(const LayerPlan& plan, const Engine& engine,
   if (engine.kind == EngineKind::bit_serial && engine.sign_plane && options.signed_weights) {
     ++weight.bits;
   }
-  LayerOperands operands = random_operands(plan.engine->shape(), weight, activation, options.seed,
-                                           setting.layer->name);
+  LayerOperands operands =
+      random_operands(plan.engine->shape(), weight, activation, options.seed, setting.layer->name);
   if (options.weights) {
     const std::vector<std::int32_t> values = options.weights(*setting.layer, weight);
     network_weights = !values.empty();
@@ -59,8 +59,8 @@ LayerNumerics LayerComputation::check() const {
     if (result[i] == exact[i]) continue;
     ++numerics.wrong_outputs;
     const bool explained =
-        numerics.overflows > 0 && (rule.mode == AccumulatorRule::Mode::saturate ||
-                                   result[i] == wrapped(exact[i], rule.bits));
+        numerics.overflows > 0 &&
+        (rule.mode == AccumulatorRule::Mode::saturate || result[i] == wrapped(exact[i], rule.bits));
     ensure(explained, "layer '" + plan_.setting.layer->name + "': output " + std::to_string(i) +
                           " of the stepped array is " + std::to_string(result[i]) + ", not " +
                           std::to_string(exact[i]));

@@ -1,5 +1,5 @@
-// A layer as it is computed: its operands, the engine that is stepped, and the comparison with plain
-// integer arithmetic.
+// A layer as it is computed: its operands, the engine that is stepped, and the comparison with
+// plain integer arithmetic.
 #pragma once
 
 #include <cstdint>

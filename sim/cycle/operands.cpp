@@ -97,8 +97,7 @@ void multiply_all(const LayerOperands& operands, const SumKernels<Sum>& kernels,
 
 int LayerOperands::safe_accumulator_bits() const {
   const auto most = [](IntegerFormat format) {
-    return std::max<std::int64_t>(std::abs(static_cast<std::int64_t>(format.low())),
-                                  format.high());
+    return std::max<std::int64_t>(std::abs(static_cast<std::int64_t>(format.low())), format.high());
   };
   return bits_for(shape.k() * most(weight) * most(activation));
 }

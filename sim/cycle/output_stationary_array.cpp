@@ -149,14 +149,13 @@ class OutputStationaryArray : public ArrayModel {
         const std::int64_t c = diagonal - r;
         Sum& sum = sums_[static_cast<std::size_t>(r * padded_ + shape_.columns - 1 - c)];
         if (r < fold.m_count && c < fold.n_count) {
-          overflows_ +=
-              kernels_.accumulate(sums->at(fold.m + r, fold.n + c), &sum, 1, shape_.rule);
+          overflows_ += kernels_.accumulate(sums->at(fold.m + r, fold.n + c), &sum, 1, shape_.rule);
         }
         sum = 0;
       }
     }
-    while (!folds_.empty() && now >= last_issue(folds_.front(), shape_.passes()) + shape_.rows -
-                                         1 + shape_.columns - 1) {
+    while (!folds_.empty() && now >= last_issue(folds_.front(), shape_.passes()) + shape_.rows - 1 +
+                                         shape_.columns - 1) {
       folds_.pop_front();
     }
   }

@@ -38,11 +38,10 @@ class SerialArray : public ArrayModel {
       auto& places = places_[static_cast<std::size_t>(pass)];
       for (std::int64_t i = 0; i < shape.activation.piece_bits; ++i) {
         for (std::int64_t j = 0; j < shape.weight.piece_bits; ++j) {
-          places.push_back(
-              place(pass % shape.activation.passes * shape.activation.piece_bits + i,
-                    activation_planes_, shape.activation.is_signed) *
-              place(pass / shape.activation.passes * shape.weight.piece_bits + j, weight_planes_,
-                    shape.weight.is_signed));
+          places.push_back(place(pass % shape.activation.passes * shape.activation.piece_bits + i,
+                                 activation_planes_, shape.activation.is_signed) *
+                           place(pass / shape.activation.passes * shape.weight.piece_bits + j,
+                                 weight_planes_, shape.weight.is_signed));
         }
       }
     }
@@ -86,8 +85,8 @@ class SerialArray : public ArrayModel {
       cycle.y_planes = shape_.weight.piece_bits;
       const std::int64_t x_plane = pass % shape_.activation.passes * shape_.activation.piece_bits;
       const std::int64_t y_plane = pass / shape_.activation.passes * shape_.weight.piece_bits;
-      cycle.x = rows_.words.data() +
-                (k_step * activation_planes_ + x_plane) * words_ * rows_.elements;
+      cycle.x =
+          rows_.words.data() + (k_step * activation_planes_ + x_plane) * words_ * rows_.elements;
       cycle.x_plane = words_ * rows_.elements;
       cycle.x_word = rows_.elements;
       cycle.x_row = 1;
@@ -117,9 +116,8 @@ class SerialArray : public ArrayModel {
   void hand_over() {
     auto* to = static_cast<PlainSums<std::int64_t>*>(fold_.sums.get());
     for (std::int64_t r = 0; r < fold_.m_count; ++r) {
-      overflows_ += kernels_.wide.accumulate(to->at(fold_.m + r, fold_.n),
-                                             sums_.data() + r * padded_, fold_.n_count,
-                                             shape_.rule);
+      overflows_ += kernels_.wide.accumulate(
+          to->at(fold_.m + r, fold_.n), sums_.data() + r * padded_, fold_.n_count, shape_.rule);
     }
     std::fill(sums_.begin(), sums_.end(), 0);
     busy_ = false;

@@ -46,8 +46,7 @@ AccumulatorRule rule_of(const LayerPlan& plan, const Engine& engine,
   return rule;
 }
 
-ArrayShape array_shape(const LayerPlan& plan, const Engine& engine,
-                       const LayerOperands& operands) {
+ArrayShape array_shape(const LayerPlan& plan, const Engine& engine, const LayerOperands& operands) {
   const WidthMode& mode = plan.engine->mode();
   ArrayShape shape;
   shape.rows = engine.rows;
@@ -59,9 +58,8 @@ ArrayShape array_shape(const LayerPlan& plan, const Engine& engine,
   shape.streams = plan.engine->timing().schedule().streams;
   shape.weight = cut_of(engine, operands.weight, mode.weight_passes, mode.weight_bits_per_pass,
                         engine.serial != SerialOperand::activations);
-  shape.activation =
-      cut_of(engine, operands.activation, mode.activation_passes, mode.activation_bits_per_pass,
-             engine.serial != SerialOperand::weights);
+  shape.activation = cut_of(engine, operands.activation, mode.activation_passes,
+                            mode.activation_bits_per_pass, engine.serial != SerialOperand::weights);
   shape.rule = rule_of(plan, engine, operands);
   return shape;
 }
@@ -164,10 +162,10 @@ void SteppedEngine::load_sums(Pack& pack, const TileBlock& block) {
             block.columns.begin + x;
         for (std::int64_t n = 0; n < pack.groups * outputs; ++n) {
           const std::int64_t group = pack.first_group + n / outputs;
-          pack.sums->set(m, n,
-                         result_[static_cast<std::size_t>((group * shape.m() + position) *
-                                                              shape.n() +
-                                                          block.n.begin + n % outputs)]);
+          pack.sums->set(
+              m, n,
+              result_[static_cast<std::size_t>((group * shape.m() + position) * shape.n() +
+                                               block.n.begin + n % outputs)]);
         }
       }
     }
@@ -189,8 +187,7 @@ void SteppedEngine::store_sums(const Output& output) {
           for (std::int64_t n = 0; n < pack.groups * outputs; ++n) {
             const std::int64_t group = pack.first_group + n / outputs;
             result_[static_cast<std::size_t>((group * shape.m() + position) * shape.n() +
-                                             block.n.begin + n % outputs)] =
-                pack.sums->get(m, n);
+                                             block.n.begin + n % outputs)] = pack.sums->get(m, n);
           }
         }
       }
@@ -279,9 +276,9 @@ void SteppedEngine::schedule_fold() {
     } else if (!schedule_.pipelined) {
       fold_.start = std::max(earliest, previous_end);
     } else {
-      fold_.start = std::max(earliest, schedule_.load_hidden
-                                           ? std::max(previous_end, previous_start + load)
-                                           : previous_end + load);
+      fold_.start =
+          std::max(earliest, schedule_.load_hidden ? std::max(previous_end, previous_start + load)
+                                                   : previous_end + load);
     }
     const auto stream = static_cast<std::int64_t>(fold_.issues->size());
     std::int64_t cycles = shape_.passes() * fold_.pass_cycles;
@@ -300,10 +297,9 @@ void SteppedEngine::schedule_fold() {
     if (schedule_.pipelined && schedule_.load_hidden) {
       // The next operands are loaded under the stream before, once they are in their buffer.
       const bool late = first_fold_ || (first_in_step && step_.held_since > previous_start);
-      const Cycle load_start = first_fold_ ? earliest
-                                           : (late ? step_.held_since : previous_start);
-      fold_.start = std::max({earliest, first_fold_ ? 0 : previous_end + gap,
-                              load_start + load + (late ? 0 : gap)});
+      const Cycle load_start = first_fold_ ? earliest : (late ? step_.held_since : previous_start);
+      fold_.start = std::max(
+          {earliest, first_fold_ ? 0 : previous_end + gap, load_start + load + (late ? 0 : gap)});
     } else {
       fold_.start = std::max(earliest, first_fold_ ? 0 : previous_end + gap) + load;
     }

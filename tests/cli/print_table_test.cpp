@@ -123,3 +123,12 @@ TEST_CASE("a network without layers has a report too") {
   CHECK(text.find("bottleneck  ") == std::string::npos);
   CHECK(text.find("nan") == std::string::npos);
 }
+
+TEST_CASE("phases of all layers are summed in a line of their own, in their order") {
+  CostReport report = sample_report();
+  CHECK(table_report(report).find("\nphases ") == std::string::npos);
+  report.layers[0].phases = {{"load", Cycles(600)}, {"compute", Cycles(24'000)}};
+  report.layers[2].phases = {{"load", Cycles(100)}, {"compute", Cycles(400)}};
+  CHECK(table_report(report).find("\nphases          load 700, compute 24,400\n") !=
+        std::string::npos);
+}

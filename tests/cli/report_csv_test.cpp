@@ -108,3 +108,10 @@ TEST_CASE("doubles read back from CSV bit by bit") {
   CHECK(std::strtod(row_of(report, 0).at("energy_pj").c_str(), nullptr) == 0.1 + 0.2);
   CHECK(std::strtod(row_of(report, 0).at("utilization").c_str(), nullptr) == 1.0 / 3);
 }
+
+TEST_CASE("phases of a layer are one field of CSV") {
+  CostReport report = sample_report();
+  report.layers[0].phases = {{"load", Cycles(600)}, {"compute", Cycles(24'000)}};
+  CHECK(row_of(report, 0).at("phases") == "load=600;compute=24000");
+  CHECK(row_of(report, 1).at("phases").empty());
+}

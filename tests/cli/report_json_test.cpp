@@ -165,3 +165,17 @@ TEST_CASE("hostile layer names make valid JSON") {
 TEST_CASE("the same report gives the same JSON bytes") {
   CHECK(json_report(sample_report()) == json_report(sample_report()));
 }
+
+TEST_CASE("phases stand last in JSON, and only where a machine has them") {
+  CostReport report = sample_report();
+  CHECK_FALSE(Json::parse(json_report(report))["layers"][0].contains("phases"));
+  CHECK_FALSE(Json::parse(json_report(report))["total"].contains("phases"));
+  report.layers[0].phases = {{"load", Cycles(600)}, {"compute", Cycles(24'000)}};
+  report.layers[2].phases = {{"load", Cycles(100)}, {"compute", Cycles(400)}};
+  const Json json = Json::parse(json_report(report));
+  CHECK(json["layers"][0]["phases"].dump() == R"({"load":600,"compute":24000})");
+  CHECK_FALSE(json["layers"][1].contains("phases"));
+  CHECK(json["total"]["phases"].dump() == R"({"load":700,"compute":24400})");
+  CHECK(keys_of(json["layers"][0]).back() == "phases");
+  CHECK(keys_of(json["total"]).back() == "phases");
+}

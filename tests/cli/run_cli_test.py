@@ -368,7 +368,22 @@ class BadInputTest(ProgramTest):
             "1 error; nothing was simulated.")
         self.assert_refused(
             self.run_program("run", "-a", "tiny.yaml", "-n", "gemm:1x2x3", "--batch", "2"),
-            "--network: error: a matrix product takes no batch, parameters or operators to ignore",
+            "--network: error: a single layer takes no batch, parameters or operators to ignore",
+            "1 error; nothing was simulated.")
+
+    def test_a_convolution_on_the_command_line(self):
+        result = self.run_program(
+            "run", "-a", "tiny.yaml", "-n", "conv:8x6x4x16x3:2", "--json", "o.json")
+        self.assert_done(result)
+        report = json.loads((self.folder / "o.json").read_text())
+        self.assertEqual(report["batch"], 1)
+        layer = report["layers"][0]
+        self.assertEqual(layer["kind"], "convolution")
+        self.assertEqual(layer["macs"], 4 * 3 * 16 * 4 * 9)
+        self.assert_refused(
+            self.run_program("run", "-a", "tiny.yaml", "-n", "conv:8x6x4x16"),
+            "--network: error: expected conv:HxWxCINxCOUTxKERNEL[:STRIDE] with sizes of at least "
+            "1, such as conv:56x56x64x128x3:2",
             "1 error; nothing was simulated.")
 
     def test_a_bad_matrix_product(self):

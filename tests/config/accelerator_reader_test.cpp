@@ -205,8 +205,106 @@ TEST_CASE(
   CHECK(parse_accelerator(kArray, "f.yaml", Strings{"engine.tiles=4"}).engine.tiles == 4);
 }
 
+// Every key of a machine with phases.
+const std::string kPhases = with(
+    with(with(kSerial, "rows: 16", "rows: 6\n  position_block: [2, 3]\n  columns_in: time"),
+         "lanes: 256", "lanes: 32, blocks: 9, activation_bits_per_cycle: 4, unit_bits: [1, 2]"),
+    "memory:", R"(  timing:
+    phases:
+      load: {step: {kernel: 1, constant: 16}, tile: 5}
+      compute: {step: {stream: true, constant: 8}}
+      store: {fold: {output_passes: 15, constant: 3}}
+      index: {next_pass: 4, next_reduction: 6, next_channels: 8, next_column: 11, next_row: 14}
+      idle: {}
+memory:)");
+
+TEST_CASE("Every key of an engine with phases arrives where it belongs") {
+  const Engine engine = parse_accelerator(kPhases, "f.yaml").engine;
+  CHECK(engine.position_block == PositionBlock{2, 3});
+  CHECK(engine.columns_in_time);
+  CHECK(engine.blocks == 9);
+  CHECK(engine.unit_bits == LayerWidths{1, 2});
+  const auto at = [&](std::size_t phase, PhaseEvent event) {
+    return engine.timing.phases[phase].at[static_cast<std::size_t>(event)];
+  };
+  REQUIRE(engine.timing.phases.size() == 5);
+  CHECK(engine.timing.phases[0].name == "load");
+  CHECK(at(0, PhaseEvent::step) == PhaseCycles{1, 0, 16, false});
+  CHECK(at(0, PhaseEvent::tile) == PhaseCycles{0, 0, 5, false});
+  CHECK(at(1, PhaseEvent::step) == PhaseCycles{0, 0, 8, true});
+  CHECK(at(2, PhaseEvent::fold) == PhaseCycles{0, 15, 3, false});
+  CHECK(at(3, PhaseEvent::next_pass).constant == 4);
+  CHECK(at(3, PhaseEvent::next_reduction).constant == 6);
+  CHECK(at(3, PhaseEvent::next_channels).constant == 8);
+  CHECK(at(3, PhaseEvent::next_column).constant == 11);
+  CHECK(at(3, PhaseEvent::next_row).constant == 14);
+  CHECK(engine.timing.phases[4] == Phase{.name = "idle"});
+}
+
+TEST_CASE("Phases have a name, one stream and nothing beside them") {
+  CHECK(read(kPhases) == kNoComplaint);
+  CHECK(read(kPhases, {"engine.timing.phases.Load=1"}) ==
+        "--set engine.timing.phases.Load=1: error: engine.timing.phases.Load: expected a name of "
+        "lower-case letters, digits and _, got 'Load'\n"
+        "--set engine.timing.phases.Load=1: error: engine.timing.phases.Load: expected a mapping, "
+        "got '1'");
+  CHECK(read(kPhases, {"engine.timing.phases.load.setp=1"}) ==
+        "--set engine.timing.phases.load.setp=1: error: engine.timing.phases.load: unknown key "
+        "'setp'");
+  CHECK(read(kPhases, {"engine.timing.phases.load.step.kernel=-1"}) ==
+        "--set engine.timing.phases.load.step.kernel=-1: error: "
+        "engine.timing.phases.load.step.kernel: expected 0..1000, got -1");
+  CHECK(read(kPhases, {"engine.timing.phases.load.tile=-1"}) ==
+        "--set engine.timing.phases.load.tile=-1: error: engine.timing.phases.load.tile: expected "
+        "0..1000000, got -1");
+  CHECK(read(kPhases, {"engine.timing.phases.load.fold={stream: true}"}) ==
+        "--set engine.timing.phases.load.fold={stream: true}: error: "
+        "engine.timing.phases.load.fold: unknown key 'stream'");
+  CHECK(read(kPhases, {"engine.timing.phases.load.step.stream=true"}) ==
+        "f.yaml:14:5: error: engine.timing.phases: expected one phase with 'step: {stream: true}', "
+        "got 2");
+  CHECK(read(kPhases, {"engine.timing.phases={}"}) ==
+        "--set engine.timing.phases={}: error: engine.timing.phases: expected one phase with "
+        "'step: {stream: true}', got 0");
+  CHECK(read(kPhases, {"engine.timing.fold_gap=1"}) ==
+        "--set engine.timing.fold_gap=1: error: engine.timing.fold_gap: not allowed with 'phases'");
+  CHECK(read(kPhases, {"memory.input_buffer.read_port=8 bit/cycle"}) ==
+        "--set memory.input_buffer.read_port=8 bit/cycle: error: memory.input_buffer.read_port: "
+        "not allowed with 'engine.timing.phases'");
+  CHECK(array_with("engine.timing.phases={}") ==
+        "engine.timing.phases: not allowed with 'kind: mac_array'");
+  CHECK(read(with(kPhases, "columns_in: time", "fully_connected: staggered")) ==
+        "f.yaml:9:3: error: engine.fully_connected: expected on_rows with 'timing.phases', got "
+        "staggered");
+}
+
+TEST_CASE("A block of positions fills the rows; units stand side by side along channels only") {
+  CHECK(serial_with({"engine.position_block=[4, 5]"}) ==
+        "--set engine.position_block=[4, 5]: error: engine.position_block: expected two sizes "
+        "whose product is rows (16), got [4, 5]");
+  CHECK(serial_with({"engine.position_block=[16]"}) ==
+        "--set engine.position_block=[16]: error: engine.position_block: expected two sizes "
+        "whose product is rows (16), got [16]");
+  CHECK(array_with("engine.position_block=[4, 4]") ==
+        "engine.position_block: not allowed with 'kind: mac_array'");
+  CHECK(array_with("engine.columns_in=space") ==
+        "engine.columns_in: not allowed with 'kind: mac_array'");
+  CHECK(serial_with({"engine.columns_in=times"}) ==
+        "--set engine.columns_in=times: error: engine.columns_in: expected one of 'space', 'time', "
+        "got 'times'; did you mean 'time'?");
+  CHECK(serial_with({"engine.columns_in=time", "engine.fully_connected=staggered"}) ==
+        "--set engine.columns_in=time: error: engine.columns_in: expected space with "
+        "'fully_connected: staggered', got time");
+  CHECK(serial_with({"engine.reduction=im2col", "engine.precision.blocks=2"}) ==
+        "--set engine.precision.blocks=2: error: engine.precision.blocks: expected 1 with "
+        "'reduction: im2col', got 2");
+  CHECK(serial_with({"engine.precision.unit_bits=[1]"}) ==
+        "--set engine.precision.unit_bits=[1]: error: engine.precision.unit_bits: expected two "
+        "widths, of weights and activations, got 1");
+}
+
 TEST_CASE("The resolved keys, given back as overrides, make the same accelerator") {
-  for (const std::string& text : {kArray, kSerial, kFull}) {
+  for (const std::string& text : {kArray, kSerial, kFull, kPhases}) {
     const Accelerator first = parse_accelerator(text, "configs/f.yaml");
     Strings overrides;
     for (const auto& [key, value] : first.resolved) {
@@ -221,6 +319,7 @@ TEST_CASE("The resolved keys, given back as overrides, make the same accelerator
     CHECK(second.leaves_out == first.leaves_out);
     CHECK(second.energy_table == first.energy_table);
     CHECK(second.engine.timing.load == first.engine.timing.load);
+    CHECK(second.engine.timing.phases == first.engine.timing.phases);
     CHECK(second.memory.dram.bandwidth == first.memory.dram.bandwidth);
     CHECK(second.tiling.fixed == first.tiling.fixed);
   }

@@ -742,3 +742,177 @@ TEST_CASE("groups share the array as long as columns and lanes last") {
   shape.in_channels = 300;
   CHECK(pack(false) == 1);
 }
+
+namespace {
+
+/// Plays the loops of an engine with phases and counts the cycles of each.
+std::vector<std::int64_t> play_phases(const Engine& engine, const WidthMode& mode,
+                                      const EngineWork& work, std::int64_t images,
+                                      std::int64_t height, std::int64_t width, std::int64_t n,
+                                      std::int64_t channels) {
+  std::vector<std::int64_t> cycles(engine.timing.phases.size(), 0);
+  const auto event = [&](PhaseEvent at) {
+    for (std::size_t i = 0; i < cycles.size(); ++i) {
+      const PhaseCycles& c = engine.timing.phases[i].at[static_cast<std::size_t>(at)];
+      const int bits = engine.activation_bits_per_cycle;
+      cycles[i] += c.kernel * work.kernel + c.constant +
+                   c.output_passes * ((work.stored_output + bits - 1) / bits);
+    }
+  };
+  const auto stream = [&] {
+    for (std::size_t i = 0; i < cycles.size(); ++i) {
+      if (engine.timing.phases[i].at[static_cast<std::size_t>(PhaseEvent::step)].stream)
+        ++cycles[i];
+    }
+  };
+  const auto block = engine.position_block.value_or(PositionBlock{1, engine.rows});
+  event(PhaseEvent::tile);
+  bool first_row = true;
+  for (std::int64_t image = 0; image < images; ++image) {
+    for (std::int64_t y = 0; y < height; y += block.height) {
+      if (!std::exchange(first_row, false)) event(PhaseEvent::next_row);
+      for (std::int64_t x = 0; x < width; x += block.width) {
+        if (x > 0) event(PhaseEvent::next_column);
+        for (std::int64_t column = 0; column < n; column += engine.columns * engine.tiles) {
+          if (column > 0) event(PhaseEvent::next_channels);
+          bool first_step = true;
+          for (std::int64_t position = 0; position < work.kernel; position += engine.blocks) {
+            for (std::int64_t channel = 0; channel < channels; channel += engine.lanes) {
+              if (!std::exchange(first_step, false)) event(PhaseEvent::next_reduction);
+              for (std::int64_t pass = 0; pass < mode.activation_passes; ++pass) {
+                if (pass > 0) event(PhaseEvent::next_pass);
+                event(PhaseEvent::step);
+                const std::int64_t planes =
+                    work.kernel < engine.blocks ? engine.blocks / work.kernel : 1;
+                for (std::int64_t plane = 0; plane < mode.weight_passes; plane += planes) {
+                  for (int i = 0; i < (engine.columns_in_time ? engine.columns : 1); ++i) stream();
+                }
+              }
+            }
+          }
+          event(PhaseEvent::fold);
+        }
+      }
+    }
+  }
+  return cycles;
+}
+
+}  // namespace
+
+TEST_CASE("phases take the cycles of their loops played one by one, whatever the tiles") {
+  Random random(7);
+  for (int i = 0; i < 1000; ++i) {
+    Engine engine = serial_engine(static_cast<SerialOperand>(random(0, 2)));
+    const int block_height = static_cast<int>(random(1, 3));
+    const int block_width = static_cast<int>(random(1, 3));
+    engine.rows = block_height * block_width;
+    engine.position_block = PositionBlock{block_height, block_width};
+    engine.columns = static_cast<int>(random(1, 5));
+    engine.columns_in_time = random.coin();
+    engine.tiles = static_cast<int>(random(1, 2));
+    engine.lanes = static_cast<int>(random(1, 9));
+    engine.blocks = static_cast<int>(random(1, 9));
+    if (engine.serial != SerialOperand::weights)
+      engine.activation_bits_per_cycle = static_cast<int>(random(1, 4));
+    for (const char* name : {"load", "compute", "store"}) {
+      Phase& phase = engine.timing.phases.emplace_back(Phase{.name = name});
+      for (PhaseCycles& at : phase.at) {
+        at = {static_cast<int>(random(0, 3)), static_cast<int>(random(0, 3)),
+              static_cast<int>(random(0, 9)), false};
+      }
+    }
+    engine.timing.phases[1].at[static_cast<std::size_t>(PhaseEvent::step)].stream = true;
+    const WidthMode mode =
+        mode_of(engine, static_cast<BitWidth>(random(1, 8)), static_cast<BitWidth>(random(1, 8)));
+    EngineWork work;
+    work.kernel = random(1, 12);
+    work.channels = random(1, 30);
+    work.n = random(1, 20);
+    work.m = 1000;
+    work.stored_output = static_cast<BitWidth>(random(1, 16));
+    const LayerTiming timing(engine, mode, work, {});
+    const auto images = random_parts(random(1, 3), 1, false, random);
+    const auto heights = random_parts(random(1, 9), 1, false, random);
+    const auto widths = random_parts(random(1, 9), 1, false, random);
+    const auto ns = random_parts(work.n, 1, false, random);
+    const auto ks = random_parts(work.channels, 1, false, random);
+    MSums m;
+    NSums n;
+    KSums k;
+    std::vector<std::int64_t> played(3, 0);
+    for (const std::int64_t pn : ns) n.add(timing.n_sums(pn), 1);
+    for (const std::int64_t pk : ks) k.add(timing.k_sums(pk), 1);
+    for (const std::int64_t pi : images) {
+      for (const std::int64_t ph : heights) {
+        for (const std::int64_t pw : widths) {
+          m.add(timing.m_sums(pi, ph, pw), 1);
+          for (const std::int64_t pn : ns) {
+            for (const std::int64_t pk : ks) {
+              const auto tile = play_phases(engine, mode, work, pi, ph, pw, pn, pk);
+              for (std::size_t p = 0; p < played.size(); ++p) played[p] += tile[p];
+            }
+          }
+        }
+      }
+    }
+    CHECK(timing.phase_cycles(m, n, k) == played);
+    CHECK(timing.total_cycles(m, n, k) == played[0] + played[1] + played[2]);
+    const EngineCycles cycles = timing.cycles(m, n, k);
+    CHECK(cycles.total() == played[0] + played[1] + played[2]);
+    CHECK(cycles.busy > 0);
+    CHECK(cycles.fill >= 0);
+    CHECK(timing.start_cycles() + timing.finish_cycles() + timing.preload_cycles() == 0);
+    CHECK(timing.last_tile_credit(work.m, work.n, work.channels) == 0);
+  }
+}
+
+TEST_CASE("a block of positions reads what its windows cover once, others each window anew") {
+  Engine engine = serial_engine(SerialOperand::both);
+  engine.rows = 9;
+  engine.columns = 32;
+  engine.columns_in_time = true;
+  engine.position_block = PositionBlock{3, 3};
+  engine.lanes = 32;
+  engine.blocks = 9;
+  engine.activation_bits_per_cycle = 4;
+  const WidthMode mode = mode_of(engine, 3, 8);
+  EngineWork work;
+  work.m = 36;
+  work.n = 32;
+  work.channels = 32;
+  work.kernel = 9;
+  work.height = work.width = {.kernel = 3};
+  const auto traffic = [&] {
+    const LayerTiming timing(engine, mode, work, {});
+    return timing.traffic(timing.m_sums(1, 6, 6), timing.n_sums(32), timing.k_sums(32));
+  };
+  // Four blocks of 5 x 5 inputs, of two times 4 bits; weights once for each block and half.
+  CHECK(traffic().input_read == 4 * 25 * 32 * 8);
+  CHECK(traffic().weight_read == 4 * 9 * 32 * 32 * 3 * 2);
+  engine.blocks = 1;
+  CHECK(traffic().input_read == 36 * 9 * 32 * 8);
+  engine.columns_in_time = false;  // one read for each weight plane
+  CHECK(traffic().input_read == 36 * 9 * 32 * 8 * 3);
+}
+
+TEST_CASE("a unit of several bits a cycle is made of the energy table's units") {
+  Engine engine = serial_engine(SerialOperand::both);
+  engine.rows = 9;
+  engine.columns = 32;
+  engine.activation_bits_per_cycle = 4;
+  CHECK(unit_count(engine) == 9 * 32);
+  engine.tiles = 2;
+  engine.columns_in_time = true;
+  engine.blocks = 9;
+  CHECK(unit_count(engine) == 9 * 2 * 9);
+  const WidthMode whole = mode_of(engine, 3, 6);
+  CHECK(whole.operation == LayerWidths{1, 4});
+  CHECK(whole.operations_per_mac == 3 * 2);
+  engine.unit_bits = LayerWidths{1, 1};
+  CHECK(unit_count(engine) == 9 * 2 * 9 * 4);
+  const WidthMode parts = mode_of(engine, 3, 6);
+  CHECK(parts.operation == LayerWidths{1, 1});
+  CHECK(parts.operations_per_mac == 3 * 2 * 4);
+  CHECK(peak_macs_per_cycle(engine, parts) == Approx(9 * 2 * 9 * 64 / 6.0));
+}

@@ -102,8 +102,9 @@ TEST_CASE("every shipped accelerator finds its energies at all widths that it co
     CHECK_NOTHROW(diagnostics.throw_if_any());
     // Whole machines compute at all widths, register-transfer designs at what their elements take.
     const bool serial = accelerator.engine.kind == EngineKind::bit_serial;
-    const BitWidth widest =
-        serial || accelerator.engine.temporal ? kWidest : accelerator.engine.max_bits;
+    const BitWidth widest = serial                        ? accelerator.engine.max_weight_bits
+                            : accelerator.engine.temporal ? kWidest
+                                                          : accelerator.engine.max_bits;
     CHECK(modes == widest * widest);
     const bool is_rtl = accelerator.source.find("/rtl/") != std::string::npos;
     CHECK((is_rtl || widest == kWidest));

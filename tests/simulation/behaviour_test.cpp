@@ -501,6 +501,19 @@ Engine random_serial_engine(Random& random) {
   engine.fully_connected = random.coin() ? VectorMapping::staggered : VectorMapping::on_rows;
   engine.timing.folds = random.coin() ? FoldOverlap::pipelined : FoldOverlap::serial;
   engine.timing.drain = LinearCycles{.constant = static_cast<int>(random(0, 3))};
+  if (random.coin()) {
+    // Blocks of positions, columns in time, and everything in phases.
+    engine.fully_connected = VectorMapping::on_rows;
+    engine.position_block = PositionBlock{2, 2};
+    engine.columns_in_time = random.coin();
+    engine.blocks = static_cast<int>(random(1, 9));
+    const auto any = [&] { return PhaseCycles{.constant = static_cast<int>(random(0, 9))}; };
+    Phase& load = engine.timing.phases.emplace_back(Phase{.name = "load"});
+    for (PhaseCycles& at : load.at) at = any();
+    Phase& compute = engine.timing.phases.emplace_back(Phase{.name = "compute"});
+    compute.at[static_cast<std::size_t>(PhaseEvent::step)] = {
+        .kernel = 1, .output_passes = 2, .constant = 3, .stream = true};
+  }
   return engine;
 }
 
@@ -602,7 +615,7 @@ TEST_CASE(
   check_random(9, 2000, false, 4, true);
 }
 
-TEST_CASE("random bit-serial machines with copies, folded inputs and staggered vectors") {
+TEST_CASE("random bit-serial machines with copies, folded inputs, staggered vectors and phases") {
   check_random(34, 2000, false, 4, false, true);
 }
 

@@ -111,8 +111,7 @@ void check_exact(const Accelerator& machine, const std::string& name) {
         const Layer& layer = work.network.layers()[i];
         INFO(name << ", w" << work.widths.layers[i].weight << (signed_weights ? "" : " unsigned")
                   << " a" << work.widths.layers[i].activation
-                  << (signed_activations ? "" : " unsigned") << ", "
-                  << describe(*layer.compute));
+                  << (signed_activations ? "" : " unsigned") << ", " << describe(*layer.compute));
         REQUIRE(cycle.layers[i].numerics);
         const LayerNumerics& numerics = *cycle.layers[i].numerics;
         CHECK(numerics.outputs == layer.compute->output_elements());
@@ -143,11 +142,10 @@ std::vector<std::int64_t> by_loops(const sim::LayerOperands& operands) {
                   if (y < 0 || y >= s.in_h || x < 0 || x >= s.in_w) continue;
                   const std::int64_t channel = g * s.in_channels + c;
                   const std::int64_t k = (c * s.kernel_h + ky) * s.kernel_w + kx;
-                  sum += std::int64_t{operands.input.at(static_cast<std::size_t>(
-                             ((b * s.groups * s.in_channels + channel) * s.in_h + y) * s.in_w +
-                             x))} *
-                         operands.weights.at(
-                             static_cast<std::size_t>((g * s.k() + k) * s.n() + n));
+                  sum +=
+                      std::int64_t{operands.input.at(static_cast<std::size_t>(
+                          ((b * s.groups * s.in_channels + channel) * s.in_h + y) * s.in_w + x))} *
+                      operands.weights.at(static_cast<std::size_t>((g * s.k() + k) * s.n() + n));
                 }
               }
             }
@@ -204,7 +202,9 @@ TEST_CASE("stepped arrays with sub-words are exact at every width") {
   }
 }
 
-TEST_CASE("stepped arrays with streamed weights, im2col, packed groups, copies and odd timing are exact") {
+TEST_CASE(
+    "stepped arrays with streamed weights, im2col, packed groups, copies and odd timing are "
+    "exact") {
   Engine engine = array(4, 5, Dataflow::weight_stationary);
   engine.weights = WeightDelivery::streamed;
   engine.reduction = Reduction::im2col;
@@ -315,8 +315,7 @@ TEST_CASE("stepped arrays behind small buffers and narrow ports are exact") {
 TEST_CASE("a layer that was not computed is noticed") {
   const Workload work = gemms({{5, 6, 7, {8, 8}}});
   const Accelerator machine = roomy(array(4, 5, Dataflow::weight_stationary));
-  const NetworkPlan plan =
-      plan_network(work.network, work.widths, machine, example_energy());
+  const NetworkPlan plan = plan_network(work.network, work.widths, machine, example_energy());
   const sim::LayerComputation computation(plan.layers.front(), machine.engine, {});
   CHECK_THROWS_AS(computation.check(), InternalError);
 }
@@ -380,7 +379,8 @@ TEST_CASE("kernels of all instruction sets agree") {
         std::int64_t left = 0;
         for (int i = 0; i < 5; ++i) left += list.kernels[k]->narrow.systolic(cycle, a.data(), rule);
         std::int64_t left_wide = 0;
-        for (int i = 0; i < 5; ++i) left_wide += list.kernels[k]->wide.systolic(cycle, b.data(), rule);
+        for (int i = 0; i < 5; ++i)
+          left_wide += list.kernels[k]->wide.systolic(cycle, b.data(), rule);
         CHECK(left == left_wide);
         CHECK(std::vector<std::int64_t>(a.begin(), a.end()) == b);
         if (k == 0) {

@@ -125,7 +125,8 @@ LayerWidths random_widths(Random& random) {
 void check_convolutions(const std::string& name, unsigned seed) {
   Random random(seed);
   for (int i = 0; i < 8; ++i) {
-    const Geometry size = random_geometry(random);
+    Geometry size = random_geometry(random);
+    size.activation_bits = name == "stripes_16x16" ? 1 : random.pick<std::int64_t>({1, 1, 2, 4});
     const Accelerator accelerator = machine(name, size);
     Layers layers;
     for (int l = 0; l < 25; ++l) {
@@ -152,7 +153,8 @@ void check_convolutions(const std::string& name, unsigned seed) {
 void check_fully_connected(const std::string& name, unsigned seed) {
   Random random(seed);
   for (int i = 0; i < 8; ++i) {
-    const Geometry size = random_geometry(random);
+    Geometry size = random_geometry(random);
+    size.activation_bits = name == "stripes_16x16" ? 1 : random.pick<std::int64_t>({1, 1, 2, 4});
     const Accelerator accelerator = machine(name, size);
     Layers layers;
     for (int l = 0; l < 25; ++l) {
