@@ -97,6 +97,7 @@ constexpr CsvColumn kColumns[] = {
      [](const Layer& l) { return l.tile ? std::string(to_string(l.tile->order)) : ""; }},
     {"tiles", [](const Layer& l) { return text(l.tiles); }},
     {"accumulator_bits", [](const Layer& l) { return text(l.accumulator_bits); }},
+    {"safe_accumulator_bits", [](const Layer& l) { return text(l.safe_accumulator_bits); }},
     {"fused", [](const Layer& l) { return joined(l.fused); }},
     {"phases", phases_text},
 };

@@ -135,6 +135,7 @@ Json layer_json(const LayerCost& layer) {
             {"stored_input_bits", layer.stored_input},
             {"stored_output_bits", layer.stored_output},
             {"accumulator_bits", optional_bits(layer.accumulator_bits)},
+            {"safe_accumulator_bits", optional_bits(layer.safe_accumulator_bits)},
             {"latency_cycles", layer.latency.count()},
             {"cycles", cycles_json(layer.cycles)},
             {"utilization", number(layer.utilization)},

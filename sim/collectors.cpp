@@ -60,6 +60,8 @@ CostCollector::CostCollector(const NetworkPlan& plan) : plan_(plan) {
     if (!layer.engine) continue;
     activity.operation_weight_bits = layer.engine->mode().operation.weight;
     activity.operation_activation_bits = layer.engine->mode().operation.activation;
+    activity.operations_per_accumulation = static_cast<double>(layer.engine->mode().products);
+    activity.accumulator_bits = layer.setting.accumulator_bits;
   }
 }
 

@@ -59,6 +59,8 @@ struct LayerCost {
   BitWidth stored_input = 0;  // widths that the tensors are stored at
   BitWidth stored_output = 0;
   std::optional<BitWidth> accumulator_bits;  // of partial sums; layers on the engine
+  /// That no weights and activations of these widths make overflow; layers on the engine.
+  std::optional<BitWidth> safe_accumulator_bits;
   Cycles latency;
   CycleBreakdown cycles;
   double utilization = 0;    // macs / (what the array could do at these widths in `latency`)

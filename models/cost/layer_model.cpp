@@ -797,6 +797,8 @@ Activity LayerModel::activity(const MTiling& m, const NTiling& n, const KTiling&
   activity.operations = static_cast<double>(shape_.macs()) * mode_.operations_per_mac;
   activity.operation_weight_bits = mode_.operation.weight;
   activity.operation_activation_bits = mode_.operation.activation;
+  activity.operations_per_accumulation = static_cast<double>(mode_.products);
+  activity.accumulator_bits = setting_.accumulator_bits;
   activity.array_active = Cycles(static_cast<std::int64_t>(engine_cycles) +
                                  repeats * (timing_.start_cycles() + timing_.finish_cycles()));
   const auto& bits = closed.stream_bits;

@@ -4,6 +4,7 @@
 
 #include "models/base/text.hpp"
 #include "models/cost/plan.hpp"
+#include "models/hardware/accumulator.hpp"
 
 namespace widthwise {
 
@@ -14,6 +15,20 @@ std::string width_text(LayerWidths widths) {
 }
 
 std::string kib(Bytes bytes) { return std::to_string(bytes.count()) + " B"; }
+
+/// Constant weights are signed; activations, second operands too, may be either.
+BitWidth safe_for_all_values(const LayerSetting& setting) {
+  const ComputeShape& shape = *setting.layer->compute;
+  BitWidth bits = 1;
+  for (const bool signed_weights : {true, !shape.second_operand_is_activation}) {
+    for (const bool signed_activations : {true, false}) {
+      bits = std::max(bits, worst_case_accumulator_bits(shape.k(), setting.widths.weight,
+                                                        setting.widths.activation, signed_weights,
+                                                        signed_activations));
+    }
+  }
+  return bits;
+}
 
 void check_fixed_names(const Network& network, const Accelerator& accelerator,
                        Diagnostics& diagnostics) {
@@ -173,6 +188,7 @@ LayerCost describe_layer(const LayerPlan& plan) {
     cost.computed = plan.engine->mode().computed;
     cost.tile = plan.tile;
     cost.accumulator_bits = setting.accumulator_bits;
+    cost.safe_accumulator_bits = safe_for_all_values(setting);
     cost.tiles = plan.engine->step_count(plan.tile) * plan.engine->shape().repeat;
   } else {
     cost.tiles = plan.vector->chunks;

@@ -29,7 +29,9 @@ struct Activity {
   double operations = 0;  // operations of the PE at `operation_*_bits`
   BitWidth operation_weight_bits = 0;
   BitWidth operation_activation_bits = 0;
-  Cycles array_active;  // cycles in which the array is clocked
+  double operations_per_accumulation = 1;  // that are summed before they reach an accumulator
+  BitWidth accumulator_bits = 0;           // of the layer
+  Cycles array_active;                     // cycles in which the array is clocked
   Bits input_buffer_read, input_buffer_write;
   Bits weight_buffer_read, weight_buffer_write;
   Bits output_buffer_read, output_buffer_write;

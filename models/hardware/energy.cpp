@@ -1,5 +1,7 @@
 #include "models/hardware/energy.hpp"
 
+#include <algorithm>
+
 namespace widthwise {
 
 EnergyBreakdown& EnergyBreakdown::operator+=(const EnergyBreakdown& other) {
@@ -18,10 +20,12 @@ EnergyBreakdown& EnergyBreakdown::operator+=(const EnergyBreakdown& other) {
 EnergyModel::EnergyModel(const Accelerator& accelerator, const EnergyTable& table)
     : table_path_(table.path),
       accelerator_name_(accelerator.name),
+      accumulator_bit_(table.accumulator_bit.value_or(AccumulatorBitEnergy{})),
+      engine_accumulator_bits_(accelerator.engine.accumulator_bits),
       units_(static_cast<double>(unit_count(accelerator.engine))),
       post_(table.post) {
   Diagnostics diagnostics;
-  unit_ = find_unit(table, accelerator.engine.unit, diagnostics);
+  unit_ = find_unit(table, accelerator.engine.unit, engine_accumulator_bits_, diagnostics);
   dram_ = find_dram(table, accelerator.memory.dram.technology, diagnostics);
   const auto& memory = accelerator.memory;
   const auto buffer = [&](const Buffer& config) {
@@ -52,6 +56,10 @@ double EnergyModel::operation_pj(BitWidth weight_bits, BitWidth activation_bits)
   return -1;
 }
 
+double EnergyModel::further_bits(BitWidth accumulator_bits) const {
+  return accumulator_bits - unit_.accumulator_bits.value_or(accumulator_bits);
+}
+
 void EnergyModel::check_operation(const WidthMode& mode, const std::string& layer,
                                   Diagnostics& diagnostics) const {
   if (operation_pj(mode.operation.weight, mode.operation.activation) >= 0) return;
@@ -67,10 +75,19 @@ EnergyBreakdown EnergyModel::energy(const Activity& activity, Cycles latency) co
     const double pj =
         operation_pj(activity.operation_weight_bits, activity.operation_activation_bits);
     ensure(pj >= 0, "operation energies are checked before they are used");
-    energy.compute = Picojoules(activity.operations * pj);
+    // With fewer lanes than the unit of the table there may be less in it than the bits to save.
+    const double of_accumulation = std::max(
+        0.0, pj * activity.operations_per_accumulation +
+                 further_bits(activity.accumulator_bits) * accumulator_bit_.accumulation.count());
+    energy.compute =
+        Picojoules(activity.operations / activity.operations_per_accumulation * of_accumulation);
   }
-  energy.array = Picojoules(static_cast<double>(activity.array_active.count()) * units_ *
-                            unit_.clock_per_cycle.count());
+  // A table that does not state the unit's accumulator says nothing about unused bits of it.
+  const double unused =
+      unit_.accumulator_bits ? engine_accumulator_bits_ - activity.accumulator_bits : 0;
+  energy.array = Picojoules(
+      static_cast<double>(activity.array_active.count()) * units_ *
+      (unit_.clock_per_cycle.count() - unused * accumulator_bit_.clock_per_cycle.count()));
   const auto access = [](const MemoryFigures& memory, Bits read, Bits written) {
     return static_cast<double>(read.count()) * memory.read_per_bit +
            static_cast<double>(written.count()) * memory.write_per_bit;

@@ -2,7 +2,9 @@
 //
 // Models: products by width, clock of the array while it runs, every bit read from or written to a
 // buffer, the scratchpad and DRAM, every output requantized and every element operation, leakage of
-// array and memories over the whole latency.
+// array and memories over the whole latency. A unit has the engine's accumulator; a layer with a
+// narrower one saves the clock and the switching of the bits that it does not use (which takes a
+// clock gate for them), not their leakage.
 // Ignores: the interconnect between buffers and array, control logic, refresh and idle power of
 // DRAM (errs low), clock gating of unused rows and columns (errs high); operands narrower than the
 // operation they run as toggle less than is charged (errs high).
@@ -30,10 +32,14 @@ class EnergyModel {
 
  private:
   [[nodiscard]] double operation_pj(BitWidth weight_bits, BitWidth activation_bits) const;
+  /// Bits of an accumulator beyond those of the unit that the table's figures are of.
+  [[nodiscard]] double further_bits(BitWidth accumulator_bits) const;
 
   std::string table_path_;
   std::string accelerator_name_;
-  UnitEnergy unit_;
+  UnitEnergy unit_;  // with the engine's accumulator
+  AccumulatorBitEnergy accumulator_bit_;
+  BitWidth engine_accumulator_bits_ = 0;
   double units_ = 0;
   MemoryFigures input_, weight_, output_, scratchpad_;
   DramEnergy dram_;

@@ -17,6 +17,7 @@ constexpr Range<Bytes> kCapacities{Bytes(1), Bytes(std::int64_t{4} << 30U)};
 constexpr Range<double> kNodesNm{1, 1000};
 constexpr Range<double> kVoltages{0.1, 10};
 constexpr Range<int> kOperandWidths{kMinOperandWidth, kMaxOperandWidth};
+constexpr Range<int> kAccumulatorWidths{1, 64};
 
 /// Reports the second row of a name or the like; keys are what makes a row.
 template <class Key>
@@ -49,6 +50,10 @@ UnitEnergy read_unit(MapReader& reader) {
   reader.quantity("leakage", Need::required, unit.leakage, kPower, kPowers);
   reader.quantity("area", Need::required, unit.area, kArea, kAreas);
   reader.text("source", Need::required, unit.source);
+  BitWidth accumulator_bits = 0;
+  if (reader.integer("accumulator_bits", Need::optional, accumulator_bits, kAccumulatorWidths)) {
+    unit.accumulator_bits = accumulator_bits;
+  }
   SeenOnce<std::pair<BitWidth, BitWidth>> widths;
   for (MapReader& row : rows(reader, "operations")) {
     OperationEnergy operation;
@@ -69,6 +74,35 @@ UnitEnergy read_unit(MapReader& reader) {
   }
   reader.finish();
   return unit;
+}
+
+AccumulatorBitEnergy read_accumulator_bit(MapReader reader) {
+  AccumulatorBitEnergy bit;
+  reader.quantity("clock", Need::required, bit.clock_per_cycle, kEnergyPerCycle, kEnergies);
+  reader.quantity("accumulation", Need::required, bit.accumulation, kEnergy, kEnergies);
+  reader.quantity("leakage", Need::required, bit.leakage, kPower, kPowers);
+  reader.quantity("area", Need::required, bit.area, kArea, kAreas);
+  reader.text("source", Need::required, bit.source);
+  reader.finish();
+  return bit;
+}
+
+/// A unit without its accumulator must have something left.
+void check_accumulators(const EnergyTable& table, MapReader& root) {
+  if (!table.accumulator_bit) return;
+  const AccumulatorBitEnergy& bit = *table.accumulator_bit;
+  for (const UnitEnergy& unit : table.units) {
+    const double bits = unit.accumulator_bits.value_or(0);
+    const auto check = [&](std::string_view key, double whole, double of_bit) {
+      if (bits * of_bit <= whole) return;
+      root.error("accumulator_bit", std::string(key) + " of the " +
+                                        std::to_string(*unit.accumulator_bits) + " bits of unit '" +
+                                        unit.name + "' is more than that of the whole unit");
+    };
+    check("clock", unit.clock_per_cycle.count(), bit.clock_per_cycle.count());
+    check("leakage", unit.leakage.count(), bit.leakage.count());
+    check("area", unit.area.count(), bit.area.count());
+  }
 }
 
 SramFamily read_sram_family(MapReader& reader) {
@@ -141,6 +175,10 @@ EnergyTable read(YamlDocument document, const std::string& file) {
   root.quantity("node", Need::required, table.node_nm, kLengthNm, kNodesNm);
   root.quantity("voltage", Need::required, table.voltage, kVoltage, kVoltages);
   table.units = read_named<UnitEnergy>(root, "units", read_unit);
+  if (root.take("accumulator_bit", Need::optional) != nullptr) {
+    table.accumulator_bit = read_accumulator_bit(root.map("accumulator_bit", Need::required));
+  }
+  check_accumulators(table, root);
   table.srams = read_named<SramFamily>(root, "srams", read_sram_family);
   table.drams = read_named<DramEnergy>(root, "drams", read_dram);
   table.post = read_post(root.map("post_processing", Need::required));

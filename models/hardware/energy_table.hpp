@@ -2,6 +2,7 @@
 // file carries its source; the reader refuses a row without one.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,17 @@ struct UnitEnergy {
   Milliwatts leakage{0};          // of one unit
   SquareMicrometres area{0};      // of one unit
   std::vector<OperationEnergy> operations;
+  std::string source;
+  /// Of the unit that the figures are of; none: they are taken for any accumulator.
+  std::optional<BitWidth> accumulator_bits = std::nullopt;
+};
+
+/// What one bit of an accumulator adds to a unit.
+struct AccumulatorBitEnergy {
+  Picojoules clock_per_cycle{0};
+  Picojoules accumulation{0};  // of one cycle of a unit with work, without the clock
+  Milliwatts leakage{0};
+  SquareMicrometres area{0};
   std::string source;
 };
 
@@ -65,6 +77,7 @@ struct EnergyTable {
   double node_nm = 0;
   double voltage = 0;
   std::vector<UnitEnergy> units;
+  std::optional<AccumulatorBitEnergy> accumulator_bit;  // units are scaled to other accumulators
   std::vector<SramFamily> srams;
   std::vector<DramEnergy> drams;
   PostEnergy post;

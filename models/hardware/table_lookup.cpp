@@ -41,9 +41,26 @@ double bytes_of(const SramEnergy& macro) { return static_cast<double>(macro.capa
 
 }  // namespace
 
-UnitEnergy find_unit(const EnergyTable& table, const std::string& name, Diagnostics& diagnostics) {
-  const UnitEnergy* unit = find_named(table.units, name, "units", table, diagnostics);
-  return unit == nullptr ? UnitEnergy{} : *unit;
+UnitEnergy find_unit(const EnergyTable& table, const std::string& name, BitWidth accumulator_bits,
+                     Diagnostics& diagnostics) {
+  const UnitEnergy* found = find_named(table.units, name, "units", table, diagnostics);
+  if (found == nullptr) return {};
+  UnitEnergy unit = *found;
+  const int further = accumulator_bits - unit.accumulator_bits.value_or(accumulator_bits);
+  if (further == 0) return unit;
+  if (!table.accumulator_bit) {
+    diagnostics.error({table.path}, "accumulator_bit",
+                      "missing: unit '" + name + "' has an accumulator of " +
+                          std::to_string(*unit.accumulator_bits) + " bits, the engine one of " +
+                          std::to_string(accumulator_bits));
+    return unit;
+  }
+  const AccumulatorBitEnergy& bit = *table.accumulator_bit;
+  const double bits = further;
+  unit.clock_per_cycle += bits * bit.clock_per_cycle;
+  unit.leakage += bit.leakage * bits;
+  unit.area += bit.area * bits;
+  return unit;
 }
 
 DramEnergy find_dram(const EnergyTable& table, const std::string& name, Diagnostics& diagnostics) {

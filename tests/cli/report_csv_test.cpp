@@ -86,6 +86,8 @@ TEST_CASE("the cycles and energies of a CSV row sum to the row's") {
 TEST_CASE("a layer off the engine has no tile and no accumulator in CSV") {
   CHECK(row_of(sample_report(), 0).at("accumulator_bits") == "20");
   CHECK(row_of(sample_report(), 1).at("accumulator_bits").empty());
+  CHECK(row_of(sample_report(), 2).at("safe_accumulator_bits") == "26");
+  CHECK(row_of(sample_report(), 1).at("safe_accumulator_bits").empty());
   CHECK(row_of(sample_report(), 0).at("tile_out_channels") == "64");
   CHECK(row_of(sample_report(), 0).at("tile_order") == "nmk");
   CHECK(row_of(sample_report(), 1).at("tile_out_channels").empty());

@@ -42,6 +42,7 @@ TEST_CASE("the JSON report has its keys in a fixed order") {
                                                                "stored_input_bits",
                                                                "stored_output_bits",
                                                                "accumulator_bits",
+                                                               "safe_accumulator_bits",
                                                                "latency_cycles",
                                                                "cycles",
                                                                "utilization",
@@ -77,6 +78,8 @@ TEST_CASE("every figure of a layer reads back from the JSON report") {
     CHECK(read["stored_output_bits"] == layer.stored_output);
     CHECK(read["accumulator_bits"] ==
           (layer.accumulator_bits ? Json(*layer.accumulator_bits) : Json(nullptr)));
+    CHECK(read["safe_accumulator_bits"] ==
+          (layer.safe_accumulator_bits ? Json(*layer.safe_accumulator_bits) : Json(nullptr)));
     CHECK(read["latency_cycles"] == layer.latency.count());
     CHECK(read["cycles"]["busy"] == layer.cycles.busy.count());
     CHECK(read["cycles"]["stall_weight"] == layer.cycles.stall_weight.count());

@@ -16,6 +16,7 @@ inline CostReport sample_report() {
   conv.stored_input = 8;
   conv.stored_output = 4;
   conv.accumulator_bits = 20;
+  conv.safe_accumulator_bits = 16;
   conv.cycles = {Cycles(24'000), Cycles(500),   Cycles(100), Cycles(300),
                  Cycles(2'000),  Cycles(3'000), Cycles(100)};
   conv.latency = Cycles(30'000);
@@ -57,6 +58,7 @@ inline CostReport sample_report() {
   fc.stored_input = 8;
   fc.stored_output = 8;
   fc.accumulator_bits = 32;
+  fc.safe_accumulator_bits = 26;
   fc.cycles.busy = Cycles(500);
   fc.cycles.stall_weight = Cycles(1'500);
   fc.latency = Cycles(2'000);

@@ -35,6 +35,36 @@ std::string read(const std::string& text) {
   return complaints([&] { parse_energy_table(text, "f.yaml"); });
 }
 
+TEST_CASE("Accumulators of units, and what a bit of one takes, are optional") {
+  const EnergyTable without = parse_energy_table(kTable, "f.yaml");
+  CHECK_FALSE(without.units[0].accumulator_bits);
+  CHECK_FALSE(without.accumulator_bit);
+  const std::string bit =
+      "accumulator_bit: {clock: 3 fJ/cycle, accumulation: 4 fJ, leakage: 1 uW, area: 20 um2, "
+      "source: h}\n";
+  const std::string text =
+      with(with(kTable, "    source: a\n", "    source: a\n    accumulator_bits: 32\n"), "srams:\n",
+           bit + "srams:\n");
+  const EnergyTable table = parse_energy_table(text, "f.yaml");
+  CHECK(table.units[0].accumulator_bits == 32);
+  REQUIRE(table.accumulator_bit);
+  CHECK(table.accumulator_bit->clock_per_cycle == Picojoules(0.003));
+  CHECK(table.accumulator_bit->accumulation == Picojoules(0.004));
+  CHECK(table.accumulator_bit->leakage == Milliwatts(0.001));
+  CHECK(table.accumulator_bit->area == SquareMicrometres(20));
+  CHECK(table.accumulator_bit->source == "h");
+  CHECK(read(with(text, ", source: h", "")) ==
+        "f.yaml:16:1: error: accumulator_bit: missing key 'source'");
+  CHECK(read(with(text, "accumulator_bits: 32", "accumulator_bits: 65")) ==
+        "f.yaml:12:5: error: units[0].accumulator_bits: expected 1..64, got 65");
+  CHECK(
+      read(with(with(text, "area: 20 um2", "area: 28 um2"), "clock: 3", "clock: 4")) ==
+      "f.yaml:16:1: error: accumulator_bit: clock of the 32 bits of unit 'mac8' is more than that "
+      "of the whole unit\n"
+      "f.yaml:16:1: error: accumulator_bit: area of the 32 bits of unit 'mac8' is more than that "
+      "of the whole unit");
+}
+
 TEST_CASE("Every value of an energy table arrives where it belongs") {
   const EnergyTable table = parse_energy_table(kTable, "f.yaml");
   CHECK(table.path == "f.yaml");

@@ -148,6 +148,59 @@ TEST_CASE("operations at 45 nm are the gate-level energy of a cycle less its clo
   }
 }
 
+TEST_CASE("a bit of accumulator is fitted to pairs of units that differ in nothing else") {
+  // Gate-level, zero delay, Nangate45: energy of a cycle and of its clock, leakage, area.
+  struct Unit {
+    int bits;
+    double cycle_fj, clock_fj, leakage_nw, area_um2;
+  };
+  struct Pair {
+    Unit wide, narrow;
+  };
+  constexpr Pair kPairs[] = {
+      {{32, 687.913, 373.606, 8045.14, 389.158}, {14, 361.725, 186.803, 3691.29, 179.816}},
+      {{32, 996.862, 415.118, 9637.68, 467.362}, {18, 742.006, 269.826, 6930.62, 334.096}},
+      {{32, 1914.587, 498.141, 18637.13, 879.396}, {26, 1899.034, 435.874, 18551.96, 863.702}},
+      {{42, 5384.206, 767.968, 54962.27, 2493.75}, {32, 5109.342, 664.188, 52308.37, 2352.77}}};
+  const auto fitted = [&](auto figure) {
+    double products = 0;
+    double squares = 0;
+    for (const Pair& pair : kPairs) {
+      const double bits = pair.wide.bits - pair.narrow.bits;
+      products += bits * (figure(pair.wide) - figure(pair.narrow));
+      squares += bits * bits;
+    }
+    return products / squares;
+  };
+  const double clock = fitted([](const Unit& unit) { return unit.clock_fj; });
+  const double accumulation =
+      fitted([](const Unit& unit) { return unit.cycle_fj - unit.clock_fj; });
+  const double leakage = fitted([](const Unit& unit) { return unit.leakage_nw; });
+  const double area = fitted([](const Unit& unit) { return unit.area_um2; });
+  constexpr double kEnergyAt65 = 1.385;
+  constexpr double kAreaAt65 = 1.5;
+  for (const EnergyTable& table : all_tables()) {
+    INFO(table.name);
+    const bool is_scaled = table.node_nm == 65;
+    const double energy_scale = is_scaled ? kEnergyAt65 : 1;
+    REQUIRE(table.accumulator_bit);
+    const AccumulatorBitEnergy& bit = *table.accumulator_bit;
+    CHECK(bit.source.size() >= 10);
+    CHECK(bit.clock_per_cycle.count() * 1e3 == Approx(energy_scale * clock).epsilon(kFiveDigits));
+    CHECK(bit.accumulation.count() * 1e3 ==
+          Approx(energy_scale * accumulation).epsilon(kFiveDigits));
+    CHECK(bit.leakage.count() * 1e6 == Approx(leakage).epsilon(kFiveDigits));
+    CHECK(bit.area.count() == Approx((is_scaled ? kAreaAt65 : 1) * area).epsilon(kFiveDigits));
+    for (const UnitEnergy& unit : table.units) CHECK(unit.accumulator_bits == 32);
+  }
+  // How far it is off: a 2x2 unit of 14 bits from the one of 32, the same of 16x16 with 42.
+  const auto scaled = [&](const Unit& from, int bits) { return from.area_um2 + bits * area; };
+  CHECK(scaled(kPairs[0].wide, 14 - 32) == Approx(kPairs[0].narrow.area_um2).epsilon(0.08));
+  CHECK(scaled(kPairs[1].wide, 18 - 32) == Approx(kPairs[1].narrow.area_um2).epsilon(0.06));
+  CHECK(scaled(kPairs[2].wide, 26 - 32) == Approx(kPairs[2].narrow.area_um2).epsilon(0.06));
+  CHECK(scaled(kPairs[3].narrow, 42 - 32) == Approx(kPairs[3].wide.area_um2).epsilon(0.02));
+}
+
 TEST_CASE("operations of sub-word units are multipliers and the rest of a fixed unit") {
   const EnergyTable table = read_energy_table(kFolder + "nangate45.yaml");
   constexpr double kMultiplier[] = {17.314, 154.183, 762.361, 3341.855};  // 2, 4, 8, 16 bits
