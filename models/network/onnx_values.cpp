@@ -62,7 +62,7 @@ std::vector<float> apply(const OnnxOrigin::Known& known, const OnnxTensors& /*te
 }
 
 std::vector<float> apply(const OnnxOrigin::Permuted& permuted, const OnnxTensors& tensors) {
-  const std::vector<float> input = compute(*permuted.input, tensors);
+  std::vector<float> input = compute(*permuted.input, tensors);
   const std::vector<std::size_t> from_strides = strides_of(permuted.from);
   Shape to;
   std::vector<std::size_t> strides;  // in the input, along the axes of the output
@@ -116,8 +116,8 @@ std::vector<float> apply(const OnnxOrigin::Joined& joined, const OnnxTensors& te
   std::vector<float> output(total);
   const std::size_t block = total / blocks;
   std::size_t offset = 0;
-  for (std::size_t i = 0; i < joined.inputs.size(); ++i) {
-    const std::vector<float> input = compute(*joined.inputs[i], tensors);
+  for (const OriginPointer& origin : joined.inputs) {
+    const std::vector<float> input = compute(*origin, tensors);
     const std::size_t run = input.size() / blocks;
     for (std::size_t at = 0; at < blocks; ++at) {
       std::copy_n(input.begin() + static_cast<std::ptrdiff_t>(at * run), run,
