@@ -26,6 +26,7 @@
 #include "models/network/assignment_reader.hpp"
 #include "models/network/network_yaml.hpp"
 #include "models/network/onnx_import.hpp"
+#include "models/network/quantize.hpp"
 #include "models/network/single_layer.hpp"
 #include "sim/simulation.hpp"
 
@@ -137,7 +138,32 @@ void refuse_options(const Given& network, bool unwanted, const std::string& mess
   }
 }
 
-Network read_network_of(const RunRequest& request) {
+/// A network, and where its weights come from if it is to be computed with its own.
+struct ReadNetwork {
+  Network network;
+  std::optional<OnnxWeights> weights;
+};
+
+/// Whether the network's own weights are asked for, or would be taken by default.
+struct WantedWeights {
+  bool own = false;
+  bool asked = false;
+};
+
+WantedWeights wanted_weights(const RunRequest& request, Fidelity fidelity) {
+  const std::vector<std::string> names{"random", "network"};
+  if (!request.weights) {
+    return {fidelity == Fidelity::cycle, false};
+  }
+  const Given& given = *request.weights;
+  if (std::find(names.begin(), names.end(), given.text) == names.end()) {
+    refuse(given, "expected one of " + quoted_list(names) + ", got '" + given.text + "'" +
+                      suggestion(given.text, names));
+  }
+  return {given.text == "network", true};
+}
+
+ReadNetwork read_network_of(const RunRequest& request, Fidelity fidelity) {
   if (!request.network) {
     throw InputError({"--network"}, "",
                      "is missing; it names a file, a shipped network or a product such as "
@@ -145,11 +171,19 @@ Network read_network_of(const RunRequest& request) {
   }
   const Given& given = *request.network;
   const auto batch = read_batch(request.batch);
+  const WantedWeights wanted = wanted_weights(request, fidelity);
+  const auto without_values = [&](Network network) -> ReadNetwork {
+    if (wanted.own && wanted.asked) {
+      refuse(*request.weights,
+             "only an ONNX file has weights of its own, and '" + given.text + "' is none");
+    }
+    return {std::move(network), std::nullopt};
+  };
   NetworkParameters parameters = read_parameters(request);
   if (names_single_layer(given.text)) {
     refuse_options(given, batch || !parameters.empty() || !request.ignore.empty(),
                    "a single layer takes no batch, parameters or operators to ignore");
-    return placed_at(given, [&] { return parse_single_layer(given.text); });
+    return without_values(placed_at(given, [&] { return parse_single_layer(given.text); }));
   }
   const std::string path =
       find_file(Shipped::networks, given, "no product such as 'gemm:64x128x512'");
@@ -158,14 +192,76 @@ Network read_network_of(const RunRequest& request) {
     OnnxOptions options;
     options.batch = batch;
     options.ignore = request.ignore;
-    return import_onnx(path, options);
+    if (!wanted.own) {
+      return {import_onnx(path, options), std::nullopt};
+    }
+    OnnxWeights weights(path, options);
+    return {weights.network(), weights};
   }
   refuse_options(given, !request.ignore.empty(),
                  "only operators of an ONNX file can be ignored, and this is none");
   if (batch) {
     parameters[std::string(kBatch)] = *batch;
   }
-  return read_network(path, parameters);
+  return without_values(read_network(path, parameters));
+}
+
+std::uint64_t read_seed(const std::optional<Given>& given) {
+  if (!given) {
+    return 1;
+  }
+  const auto seed = parse_integer(given->text);
+  if (!seed || *seed < 0) {
+    refuse(*given, "expected a whole number of at least 0, got '" + given->text + "'");
+  }
+  return static_cast<std::uint64_t>(*seed);
+}
+
+/// Which operands are signed: weights, activations.
+std::pair<bool, bool> read_signs(const std::vector<Given>& unsigned_operands) {
+  const std::vector<std::string> names{"weights", "activations"};
+  std::pair<bool, bool> is_signed{true, true};
+  for (const Given& given : unsigned_operands) {
+    if (given.text == names[0]) {
+      is_signed.first = false;
+    } else if (given.text == names[1]) {
+      is_signed.second = false;
+    } else {
+      refuse(given, "expected one of " + quoted_list(names) + ", got '" + given.text + "'" +
+                        suggestion(given.text, names));
+    }
+  }
+  return is_signed;
+}
+
+/// Options about operands where there are none.
+void refuse_operands(const RunRequest& request, Fidelity fidelity, Diagnostics& problems) {
+  if (fidelity == Fidelity::cycle) {
+    return;
+  }
+  std::vector<Given> given = request.unsigned_operands;
+  for (const auto* option : {&request.seed, &request.weights}) {
+    if (*option) {
+      given.push_back(**option);
+    }
+  }
+  for (const Given& option : given) {
+    problems.error(option.place, option.key,
+                   "nothing is computed but in the fidelity 'cycle', which alone has operands");
+  }
+}
+
+/// A layer's weights in the order of its shape, quantized with one scale for the tensor.
+std::vector<std::int32_t> integer_weights(const OnnxWeights& weights, const Layer& layer,
+                                          sim::IntegerFormat format) {
+  const auto values = weights.of(layer);
+  if (!values) {
+    return {};
+  }
+  const BitWidth bits = std::min(format.bits, kMaxOperandWidth);
+  return quantize(*values, bits,
+                  format.is_signed ? Signedness::signed_values : Signedness::unsigned_values)
+      .values;
 }
 
 Assignment read_assignment_of(const std::optional<Given>& given) {
@@ -273,6 +369,14 @@ CostReport cost_of(const PreparedRun& run, const Outputs& outputs) {
   options.trace_path = outputs.trace_path();
   options.vcd_path = outputs.vcd_path();
   options.step_cycles = run.fidelity == Fidelity::cycle;
+  options.operands.seed = run.seed;
+  options.operands.signed_weights = run.signed_weights;
+  options.operands.signed_activations = run.signed_activations;
+  if (run.weights) {
+    options.operands.weights = [&](const Layer& layer, sim::IntegerFormat format) {
+      return integer_weights(*run.weights, layer, format);
+    };
+  }
   options.progress = [&](std::size_t done, std::size_t total, const std::string& layer) {
     progress.show(done, total, layer);
   };
@@ -287,23 +391,35 @@ std::optional<PreparedRun> prepare(const RunRequest& request, Diagnostics& probl
   if (accelerator) {
     energy = collecting(problems, [&] { return read_energy_table(accelerator->energy_table); });
   }
-  auto network = collecting(problems, [&] { return read_network_of(request); });
+  auto read = collecting(
+      problems, [&] { return read_network_of(request, fidelity.value_or(Fidelity::tile)); });
+  const std::optional<Network> network = read ? std::optional(read->network) : std::nullopt;
+  const auto seed = collecting(problems, [&] { return read_seed(request.seed); });
+  const auto is_signed =
+      collecting(problems, [&] { return read_signs(request.unsigned_operands); });
+  if (fidelity) {
+    refuse_operands(request, *fidelity, problems);
+  }
   auto assignment = collecting(problems, [&] { return read_assignment_of(request.bits); });
   std::optional<WidthPlan> widths;
   if (network && assignment) {
     widths = collecting(problems, [&] { return resolve_widths(*network, *assignment); });
   }
-  if (!fidelity || !accelerator || !energy || !widths) {
+  if (!fidelity || !accelerator || !energy || !widths || !seed || !is_signed) {
     return std::nullopt;
   }
   const std::int64_t batch = batch_of(*network);
   return PreparedRun{std::move(*accelerator),
                      std::move(*energy),
-                     std::move(*network),
+                     *network,
                      std::move(*assignment),
                      std::move(*widths),
                      *fidelity,
-                     batch};
+                     batch,
+                     *seed,
+                     is_signed->first,
+                     is_signed->second,
+                     std::move(read->weights)};
 }
 
 }  // namespace

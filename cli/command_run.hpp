@@ -6,6 +6,7 @@
 #include "models/hardware/accelerator.hpp"
 #include "models/hardware/energy_table.hpp"
 #include "models/network/network.hpp"
+#include "models/network/onnx_weights.hpp"
 #include "models/network/widths.hpp"
 
 namespace widthwise {
@@ -19,6 +20,10 @@ struct PreparedRun {
   WidthPlan widths;
   Fidelity fidelity = Fidelity::tile;
   std::int64_t batch = 1;  // inputs of the network that are worked on together
+  // Of the fidelity `cycle`:
+  std::uint64_t seed = 1;
+  bool signed_weights = true, signed_activations = true;
+  std::optional<OnnxWeights> weights;  // the network's own; else random ones
 };
 
 /// Throws InputError with the mistakes of all files.

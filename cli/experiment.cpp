@@ -46,6 +46,7 @@ class ExperimentReader {
     root_.texts("ignore", Need::optional, request.ignore);
     read_parameters(request);
     read_overrides(request);
+    read_operands(request);
     MapReader outputs = root_.map("outputs", Need::optional);
     request.json = given(outputs, "json", Need::optional);
     request.csv = given(outputs, "csv", Need::optional);
@@ -118,6 +119,24 @@ class ExperimentReader {
         refuse();
       }
     }
+  }
+
+  void read_operands(RunRequest& request) {
+    MapReader operands = root_.map("operands", Need::optional);
+    request.weights = given(operands, "weights", Need::optional);
+    if (std::int64_t seed = 0; operands.integer("seed", Need::optional, seed,
+                                                {0, std::numeric_limits<std::int64_t>::max()})) {
+      request.seed =
+          Given{std::to_string(seed), operands.place_of("seed"), operands.path_of("seed")};
+    }
+    std::vector<std::string> names;
+    if (operands.texts("unsigned", Need::optional, names)) {
+      for (const std::string& name : names) {
+        request.unsigned_operands.push_back(
+            {name, operands.place_of("unsigned"), operands.path_of("unsigned")});
+      }
+    }
+    operands.finish();
   }
 
   MapReader root_;

@@ -31,6 +31,8 @@ struct RunOptions {
   std::string bits;
   std::string fidelity;
   std::string batch;
+  std::string seed;
+  std::string weights;
   std::string json;
   std::string csv;
   std::string trace;
@@ -38,6 +40,7 @@ struct RunOptions {
   std::vector<std::string> overrides;
   std::vector<std::string> parameters;
   std::vector<std::string> ignore;
+  std::vector<std::string> unsigned_operands;
   bool ideal_memory = false;
   bool quiet = false;
 };
@@ -62,6 +65,11 @@ RunRequest request_of(const CLI::App& command, const RunOptions& options) {
   request.csv = given(command, "--csv", options.csv);
   request.trace = given(command, "--trace", options.trace);
   request.vcd = given(command, "--vcd", options.vcd);
+  request.seed = given(command, "--seed", options.seed);
+  request.weights = given(command, "--weights", options.weights);
+  for (const std::string& operands : options.unsigned_operands) {
+    request.unsigned_operands.push_back({operands, SourcePlace{"--unsigned"}, ""});
+  }
   request.overrides = options.overrides;
   request.ignore = options.ignore;
   for (const std::string& parameter : options.parameters) {
@@ -86,7 +94,9 @@ CLI::App* add_run(CLI::App& app, RunOptions& options) {
                   "Network: .yaml or .onnx file, shipped name, gemm:MxNxK or "
                   "conv:HxWxCINxCOUTxKERNEL[:STRIDE]");
   run->add_option("--bits", options.bits, "Widths: w4a4 for all layers, file or shipped name");
-  run->add_option("--fidelity", options.fidelity, "analytic or tile (simulated; the default)");
+  run->add_option(
+      "--fidelity", options.fidelity,
+      "analytic, tile (simulated; the default) or cycle (the array stepped on integers)");
   run->add_option("--batch", options.batch, "Inputs of the network worked on together");
   const auto add_list = [&](const std::string& name, std::vector<std::string>& target,
                             const std::string& text) {
@@ -95,6 +105,12 @@ CLI::App* add_run(CLI::App& app, RunOptions& options) {
   add_list("--set", options.overrides, "KEY=VALUE overrides a key of the accelerator; repeatable");
   add_list("--parameter", options.parameters, "NAME=INTEGER of the network; repeatable");
   add_list("--ignore", options.ignore, "ONNX operator to take as costing nothing; repeatable");
+  run->add_option("--seed", options.seed, "Of the random operands of the fidelity 'cycle'");
+  run->add_option("--weights", options.weights,
+                  "Of the fidelity 'cycle': random, or network (an ONNX file's own, quantized; the "
+                  "default there)");
+  add_list("--unsigned", options.unsigned_operands,
+           "Of the fidelity 'cycle': weights or activations that are not signed; repeatable");
   run->add_flag("--ideal-memory", options.ideal_memory,
                 "No limits of DRAM and buffer ports: the engine's own cycles");
   run->add_option("--json", options.json, "Write the report as JSON");

@@ -161,6 +161,32 @@ std::vector<std::string> rounded_widths(const CostReport& report) {
   return texts;
 }
 
+/// What the array computed, and whether that is right.
+std::vector<std::string> computed_texts(const CostReport& report) {
+  std::int64_t outputs = 0;
+  std::int64_t wrong = 0;
+  std::int64_t overflows = 0;
+  std::size_t overflown = 0;
+  for (const LayerCost& layer : report.layers) {
+    if (!layer.numerics) {
+      continue;
+    }
+    outputs += layer.numerics->outputs;
+    wrong += layer.numerics->wrong_outputs;
+    overflows += layer.numerics->overflows;
+    overflown += layer.numerics->overflows > 0 ? 1 : 0;
+  }
+  if (outputs == 0) {
+    return {};
+  }
+  if (overflows == 0) {
+    return {count_text(outputs) + " outputs, all as in plain integer arithmetic"};
+  }
+  return {fmt::format("{} of {} outputs wrong", count_text(wrong), count_text(outputs)),
+          fmt::format("{} additions overflow in {}", count_text(overflows),
+                      counted(overflown, "layer"))};
+}
+
 std::string totals(const CostReport& report) {
   std::string text;
   const auto line = [&](std::string_view label, const std::vector<std::string>& items,
@@ -185,6 +211,7 @@ std::string totals(const CostReport& report) {
         fmt::format("{:.4g} TOPS/W", report.tops_per_watt())});
   line("operations", {fmt::format("{} MACs", count_text(report.macs())),
                       si_text(report.bitops(), "") + " BitOPs"});
+  line("computed", computed_texts(report));
   line("DRAM",
        {bytes_text(report.dram_read()) + " read", bytes_text(report.dram_write()) + " written"});
   line("parameters", {fmt::format("{} (weights at their widths, biases at 32 bits)",

@@ -98,6 +98,9 @@ constexpr CsvColumn kColumns[] = {
     {"tiles", [](const Layer& l) { return text(l.tiles); }},
     {"accumulator_bits", [](const Layer& l) { return text(l.accumulator_bits); }},
     {"safe_accumulator_bits", [](const Layer& l) { return text(l.safe_accumulator_bits); }},
+    {"wrong_outputs",
+     [](const Layer& l) { return l.numerics ? text(l.numerics->wrong_outputs) : ""; }},
+    {"overflows", [](const Layer& l) { return l.numerics ? text(l.numerics->overflows) : ""; }},
     {"fused", [](const Layer& l) { return joined(l.fused); }},
     {"phases", phases_text},
 };

@@ -116,6 +116,20 @@ Json optional_bits(const std::optional<BitWidth>& bits) {
   return bits ? Json(*bits) : Json(nullptr);
 }
 
+/// What was computed; null where nothing was.
+Json numerics_json(const LayerCost& layer) {
+  if (!layer.numerics) {
+    return nullptr;
+  }
+  const LayerNumerics& numerics = *layer.numerics;
+  return {{"outputs", numerics.outputs},
+          {"wrong_outputs", numerics.wrong_outputs},
+          {"overflows", numerics.overflows},
+          {"least", numerics.least},
+          {"greatest", numerics.greatest},
+          {"weights", numerics.network_weights ? "network" : "random"}};
+}
+
 Json phases_json(const std::vector<std::pair<std::string, Cycles>>& phases) {
   Json json = Json::object();
   for (const auto& [name, cycles] : phases) {
@@ -146,6 +160,7 @@ Json layer_json(const LayerCost& layer) {
             {"parameter_bits", layer.parameter_bits},
             {"tiling", tiling_json(layer)},
             {"energy_pj", energy_json(layer.energy)},
+            {"numerics", numerics_json(layer)},
             {"fused", layer.fused}};
   if (!layer.phases.empty()) {
     json["phases"] = phases_json(layer.phases);

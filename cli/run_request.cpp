@@ -28,6 +28,9 @@ void RunRequest::fill_from(const RunRequest& other) {
   put_first(parameters, other.parameters);
   put_first(overrides, other.overrides);
   put_first(ignore, other.ignore);
+  fill(seed, other.seed);
+  fill(weights, other.weights);
+  put_first(unsigned_operands, other.unsigned_operands);
   fill(json, other.json);
   fill(csv, other.csv);
   fill(trace, other.trace);

@@ -18,9 +18,12 @@ struct RunRequest {
   std::optional<Given> fidelity;
   std::optional<Given> batch;
   std::optional<bool> ideal_memory;
-  std::vector<Given> parameters;       // "sequence_length=256"
-  std::vector<std::string> overrides;  // "engine.rows=8"
-  std::vector<std::string> ignore;     // operators
+  std::vector<Given> parameters;         // "sequence_length=256"
+  std::vector<std::string> overrides;    // "engine.rows=8"
+  std::vector<std::string> ignore;       // operators
+  std::optional<Given> seed;             // of random operands
+  std::optional<Given> weights;          // "random" or "network"
+  std::vector<Given> unsigned_operands;  // "weights", "activations"
   std::optional<Given> json;
   std::optional<Given> csv;
   std::optional<Given> trace;

@@ -43,8 +43,6 @@ struct LayerNumerics {
   std::int64_t outputs = 0;        // compared
   std::int64_t wrong_outputs = 0;  // that differ, because an accumulator was too narrow
   std::int64_t overflows = 0;      // additions that left the accumulator's range
-  int accumulator_bits = 32;
-  int safe_accumulator_bits = 32;        // at which no operands of these widths overflow
   std::int64_t least = 0, greatest = 0;  // of the exact outputs
   bool network_weights = false;          // the network's own, quantized; else random
   bool operator==(const LayerNumerics&) const = default;

@@ -49,8 +49,6 @@ LayerNumerics LayerComputation::check() const {
   LayerNumerics numerics;
   numerics.outputs = static_cast<std::int64_t>(result.size());
   numerics.overflows = stepped_.overflows();
-  numerics.accumulator_bits = plan_.setting.accumulator_bits;
-  numerics.safe_accumulator_bits = operands_.safe_accumulator_bits();
   numerics.network_weights = network_weights_;
   const auto [least, greatest] = std::minmax_element(exact.begin(), exact.end());
   numerics.least = *least;

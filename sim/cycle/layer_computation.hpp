@@ -35,8 +35,8 @@ class LayerComputation {
 
  private:
   const LayerPlan& plan_;
-  LayerOperands operands_;
   bool network_weights_ = false;
+  LayerOperands operands_;  // after network_weights_, which it sets
   SteppedEngine stepped_;
 };
 
