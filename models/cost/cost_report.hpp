@@ -40,9 +40,9 @@ struct CycleBreakdown {
 
 /// What came out of an array that was stepped on integers, compared with plain integer arithmetic.
 struct LayerNumerics {
-  std::int64_t outputs = 0;        // compared
-  std::int64_t wrong_outputs = 0;  // that differ, because an accumulator was too narrow
-  std::int64_t overflows = 0;      // additions that left the accumulator's range
+  std::int64_t outputs = 0;              // compared
+  std::int64_t wrong_outputs = 0;        // that differ, because an accumulator was too narrow
+  std::int64_t overflows = 0;            // additions that left the accumulator's range
   std::int64_t least = 0, greatest = 0;  // of the exact outputs
   bool network_weights = false;          // the network's own, quantized; else random
   bool operator==(const LayerNumerics&) const = default;

@@ -34,6 +34,7 @@ fc              8/8   10.00 k   2,000   5.0 %   4.0 %  10.24 kB  1.000 uJ  DRAM
 latency         40,000 cycles = 80.00 us at 500 MHz; 12.50 k frames/s
 energy          20.00 uJ; EDP 1.6e-09 J s; 0.101 TOPS/W
 operations      1,010,000 MACs; 12.64 M BitOPs
+computed        3 of 1,000 outputs wrong; 4 additions overflow in 1 layer
 DRAM            1.760 MB read; 251.0 kB written
 parameters      13.50 kB (weights at their widths, biases at 32 bits)
 area            1 mm2: array 60.0 %, buffers 35.0 %, post-processing 5.0 %

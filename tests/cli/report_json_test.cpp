@@ -53,6 +53,7 @@ TEST_CASE("the JSON report has its keys in a fixed order") {
                                                                "parameter_bits",
                                                                "tiling",
                                                                "energy_pj",
+                                                               "numerics",
                                                                "fused"});
   CHECK(keys_of(json["total"]) ==
         std::vector<std::string>{"latency_cycles", "latency_s", "cycles", "bottleneck", "energy_pj",
@@ -88,8 +89,12 @@ TEST_CASE("every figure of a layer reads back from the JSON report") {
     CHECK(read["dram_write_bytes"] == layer.activity.dram_write.count());
     CHECK(read["energy_pj"]["dram"].get<double>() == layer.energy.dram.count());
     CHECK(read["bottleneck"] == layer.bottleneck);
+    CHECK(read["numerics"].is_null() == !layer.numerics);
     CHECK(read["fused"].get<std::vector<std::string>>() == layer.fused);
   }
+  CHECK(json["layers"][2]["numerics"] ==
+        Json::parse(R"({"outputs":1000,"wrong_outputs":3,"overflows":4,"least":-70000,
+                        "greatest":65000,"weights":"network"})"));
   CHECK(json["layers"][0]["tiling"] ==
         Json::parse(R"({"batch":1,"out_h":14,"out_w":28,"out_channels":64,"in_channels":32,
                         "groups":1,"order":"nmk","tiles":12})"));

@@ -143,7 +143,7 @@ class ProgramTest(unittest.TestCase):
 
 class RunTest(ProgramTest):
     def test_a_run_prints_a_table_and_nothing_else(self):
-        for fidelity in ("analytic", "tile"):
+        for fidelity in ("analytic", "tile", "cycle"):
             result = self.tiny("--bits", "w4a8", "--fidelity", fidelity)
             self.assert_done(result)
             lines = result.stdout.splitlines()
@@ -152,6 +152,34 @@ class RunTest(ProgramTest):
             self.assertTrue(lines[3].startswith("hidden  4/8   "))
             self.assertTrue(all(len(line) <= 100 for line in lines))
             self.assertEqual(self.files(), {"tiny.yaml", "energy.yaml", "net.yaml"})
+
+    def test_stepped_arrays_say_what_they_computed(self):
+        for options in ((), ("--seed", "7", "--unsigned", "weights", "--unsigned", "activations")):
+            result = self.tiny("--fidelity", "cycle", "--json", "o.json", *options)
+            self.assert_done(result)
+            self.assertIn("26 outputs, all as in plain integer arithmetic", result.stdout)
+            report = json.loads((self.folder / "o.json").read_text())
+            for layer, outputs in zip(report["layers"], (16, 10), strict=True):
+                numerics = layer["numerics"]
+                self.assertEqual(numerics["outputs"], outputs)
+                self.assertEqual(numerics["wrong_outputs"], 0)
+                self.assertEqual(numerics["weights"], "random")
+                self.assertEqual(numerics["least"] >= 0, bool(options))
+
+    def test_narrow_accumulators_overflow(self):
+        result = self.tiny("--fidelity", "cycle", "--set", "engine.accumulator_bits=12",
+                           "--json", "o.json")
+        self.assert_done(result)
+        self.assertRegex(result.stdout, r"computed +\d+ of 26 outputs wrong; \d+ additions overflow")
+        report = json.loads((self.folder / "o.json").read_text())
+        self.assertGreater(report["layers"][0]["numerics"]["overflows"], 0)
+
+    def test_a_seed_gives_the_same_run_again(self):
+        def run(seed):
+            self.assert_done(self.tiny("--fidelity", "cycle", "--seed", seed, "--json", "o.json"))
+            return (self.folder / "o.json").read_text()
+        self.assertEqual(run("5"), run("5"))
+        self.assertNotEqual(run("5"), run("6"))
 
     def test_the_simulation_is_the_default(self):
         self.assertIn(", tile fidelity,", self.tiny().stdout)
@@ -166,7 +194,7 @@ class RunTest(ProgramTest):
         self.assertIn("out.json", self.files())
 
     def test_json_and_csv_agree_with_each_other(self):
-        for fidelity in ("analytic", "tile"):
+        for fidelity in ("analytic", "tile", "cycle"):
             self.assert_done(self.tiny("--fidelity", fidelity, "--json", "o.json", "--csv", "o.csv"))
             report = json.loads((self.folder / "o.json").read_text())
             with open(self.folder / "o.csv", newline="", encoding="utf-8") as file:
@@ -337,15 +365,35 @@ class BadInputTest(ProgramTest):
     def test_a_timeline_needs_a_simulation(self):
         self.assert_refused(
             self.tiny("--fidelity", "analytic", "--trace", "t.json", "--vcd", "w.vcd"),
-            "--trace: error: only a simulation has one; it needs the fidelity 'tile'",
-            "--vcd: error: only a simulation has one; it needs the fidelity 'tile'",
+            "--trace: error: only a simulation has one; it needs the fidelity 'tile' or 'cycle'",
+            "--vcd: error: only a simulation has one; it needs the fidelity 'tile' or 'cycle'",
             "2 errors; nothing was simulated.")
+
+    def test_operands_belong_to_the_cycle_fidelity(self):
+        self.assert_refused(
+            self.tiny("--seed", "2", "--weights", "random", "--unsigned", "weights"),
+            *[f"--{option}: error: nothing is computed but in the fidelity 'cycle', which alone "
+              "has operands" for option in ("unsigned", "seed", "weights")],
+            "3 errors; nothing was simulated.")
+        self.assert_refused(
+            self.tiny("--fidelity", "cycle", "--seed", "-1", "--weights", "netwerk", "--unsigned",
+                      "weight"),
+            "--weights: error: expected one of 'random', 'network', got 'netwerk'; did you mean "
+            "'network'?",
+            "--seed: error: expected a whole number of at least 0, got '-1'",
+            "--unsigned: error: expected one of 'weights', 'activations', got 'weight'; did you "
+            "mean 'weights'?",
+            "3 errors; nothing was simulated.")
+        self.assert_refused(
+            self.tiny("--fidelity", "cycle", "--weights", "network"),
+            "--weights: error: only an ONNX file has weights of its own, and 'net.yaml' is none",
+            "1 error; nothing was simulated.")
 
     def test_an_unknown_fidelity(self):
         self.assert_refused(
             self.tiny("--fidelity", "tyle"),
-            "--fidelity: error: expected one of 'analytic', 'tile', got 'tyle'; did you mean "
-            "'tile'?",
+            "--fidelity: error: expected one of 'analytic', 'tile', 'cycle', got 'tyle'; "
+            "did you mean 'tile'?",
             "1 error; nothing was simulated.")
 
     def test_bad_batch_and_parameters(self):
@@ -488,7 +536,7 @@ class ExperimentTest(ProgramTest):
             "e.yaml:3:1: error: network: 'none' is no file, no shipped network and no product such "
             "as 'gemm:64x128x512'; shipped: 'net'",
             "e.yaml:4:1: error: bits: expected weights of 1..16 bit, got 0",
-            "e.yaml:5:1: error: fidelity: expected one of 'analytic', 'tile', got 'exact'",
+            "e.yaml:5:1: error: fidelity: expected one of 'analytic', 'tile', 'cycle', got 'exact'",
             "3 errors; nothing was simulated.")
 
     def test_unknown_keys(self):

@@ -59,6 +59,7 @@ inline CostReport sample_report() {
   fc.stored_output = 8;
   fc.accumulator_bits = 32;
   fc.safe_accumulator_bits = 26;
+  fc.numerics = LayerNumerics{1'000, 3, 4, -70'000, 65'000, true};
   fc.cycles.busy = Cycles(500);
   fc.cycles.stall_weight = Cycles(1'500);
   fc.latency = Cycles(2'000);
