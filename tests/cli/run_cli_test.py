@@ -373,7 +373,7 @@ class BadInputTest(ProgramTest):
         self.assert_refused(
             self.tiny("--seed", "2", "--weights", "random", "--unsigned", "weights"),
             *[f"--{option}: error: nothing is computed but in the fidelity 'cycle', which alone "
-              "has operands" for option in ("unsigned", "seed", "weights")],
+              "has operands" for option in ("seed", "unsigned", "weights")],
             "3 errors; nothing was simulated.")
         self.assert_refused(
             self.tiny("--fidelity", "cycle", "--seed", "-1", "--weights", "netwerk", "--unsigned",
