@@ -1,6 +1,6 @@
-// How fast the simulations of ResNet-18 are, once the layers are tiled: CPU time of simulate_plan(),
-// from elaboration to report, tile by tile and with the array stepped every cycle on integers (all
-// outputs compared with plain arithmetic, which is part of the time).
+// How fast the simulations of ResNet-18 are, once the layers are tiled: CPU time of
+// simulate_plan(), from elaboration to report, tile by tile and with the array stepped every cycle
+// on integers (all outputs compared with plain arithmetic, which is part of the time).
 //
 // SystemC elaborates one machine per process, so every iteration runs in a child, which measures
 // its own CPU time around the call; what stands as time is that. x_goal is the goal over the time.
@@ -21,8 +21,8 @@ namespace widthwise {
 
 namespace {
 
-constexpr double kGoalSeconds = 0.050;         // tile by tile
-constexpr double kSteppedGoalSeconds = 3;      // stepped, on a 16 x 16 array of 8 bits
+constexpr double kGoalSeconds = 0.050;     // tile by tile
+constexpr double kSteppedGoalSeconds = 3;  // stepped, on a 16 x 16 array of 8 bits
 constexpr double kSteppedGoalMacsPerSecond = 1e9;
 
 struct Measured {
@@ -34,8 +34,7 @@ struct Measured {
 Measured measure(const NetworkPlan& plan, bool stepped) {
   const sim::OperandOptions operands;
   const double begin = benchmarks::cpu_seconds();
-  const CostReport report =
-      sim::simulate_plan(plan, {}, {}, {}, stepped ? &operands : nullptr);
+  const CostReport report = sim::simulate_plan(plan, {}, {}, {}, stepped ? &operands : nullptr);
   Measured measured{.cpu_seconds = benchmarks::cpu_seconds() - begin};
   for (const LayerCost& layer : report.layers) measured.tiles += static_cast<double>(layer.tiles);
   measured.cycles = static_cast<double>(report.latency().count());

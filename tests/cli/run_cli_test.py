@@ -378,11 +378,11 @@ class BadInputTest(ProgramTest):
         self.assert_refused(
             self.tiny("--fidelity", "cycle", "--seed", "-1", "--weights", "netwerk", "--unsigned",
                       "weight"),
-            "--weights: error: expected one of 'random', 'network', got 'netwerk'; did you mean "
-            "'network'?",
             "--seed: error: expected a whole number of at least 0, got '-1'",
             "--unsigned: error: expected one of 'weights', 'activations', got 'weight'; did you "
             "mean 'weights'?",
+            "--weights: error: expected one of 'random', 'network', got 'netwerk'; did you mean "
+            "'network'?",
             "3 errors; nothing was simulated.")
         self.assert_refused(
             self.tiny("--fidelity", "cycle", "--weights", "network"),
