@@ -90,6 +90,7 @@ void EngineModule::wait_for_tiles(const StepRecord& step, Ticks idle_since, std:
 void EngineModule::run_layer(const LayerPlan& plan) {
   LayerRun& run = *context_.run;
   const std::int64_t start = plan.engine ? plan.engine->timing().start_cycles() : 0;
+  const std::int64_t wavefront = plan.engine ? plan.engine->timing().wavefront_cycles() : 0;
   const std::int64_t finish = plan.engine ? plan.engine->timing().finish_cycles() : 0;
   const std::int64_t preload = plan.engine ? plan.engine->timing().preload_cycles() : 0;
   const std::int64_t credit = plan.engine ? plan.engine->last_credit(plan.tile) : 0;
@@ -109,8 +110,10 @@ void EngineModule::run_layer(const LayerPlan& plan) {
       sc_core::wait(time_of(ticks_of(cycles)));
     }
     idle_since = now();
-    context_.tell(
-        [&](Listener& listener) { listener.array_runs(step.cost, lead, tail, begin, idle_since); });
+    const std::int64_t start_up = lead + (last ? wavefront : 0);
+    context_.tell([&](Listener& listener) {
+      listener.array_runs(step.cost, start_up, lead + tail - start_up, begin, idle_since);
+    });
     if (step.releases_input || last) ++run.banks[static_cast<int>(Bank::input)].released;
     if (step.releases_weight || last) ++run.banks[static_cast<int>(Bank::weight)].released;
     if (last) finished_at_ = idle_since;

@@ -38,8 +38,8 @@ class Listener {
   virtual void post_starts(Ticks) {}
 
   virtual void array_waits(Wait, Ticks /*from*/, Ticks /*to*/) {}
-  /// A step of `cost.cycles`, with the array's start-up before the layer's first step and its
-  /// emptying after the last one.
+  /// A step of `cost.cycles`, with what a layer pays once: start-up (preload and wavefront) and
+  /// emptying.
   virtual void array_runs(const StepCost&, std::int64_t /*start_up*/, std::int64_t /*emptying*/,
                           Ticks, Ticks) {}
   virtual void transfer(Stream, Home, std::int64_t /*bytes*/, std::int64_t /*bits*/,

@@ -36,8 +36,11 @@ void account_engine(LayerCost& cost, const LayerPlan& plan, const ClosedForm& fo
   const EngineCycles engine = model.engine_cycles(plan.tile);
   CycleBreakdown& cycles = cost.cycles;
   cycles.busy = Cycles(engine.busy * repeats);
-  cycles.fill = Cycles((engine.fill + model.timing().start_cycles()) * repeats);
-  cycles.drain = Cycles((engine.drain + model.timing().finish_cycles()) * repeats);
+  const LayerTiming& timing = model.timing();
+  const std::int64_t emptying = timing.finish_cycles() - timing.wavefront_cycles();
+  cycles.fill =
+      Cycles((engine.fill + timing.start_cycles() + timing.wavefront_cycles()) * repeats);
+  cycles.drain = Cycles((engine.drain + emptying) * repeats);
   cycles.stall_input = Cycles(engine.wait_input * repeats);
   cycles.stall_weight = Cycles(engine.wait_weight * repeats);
   std::int64_t rest = (cost.latency - cycles.total()).count();

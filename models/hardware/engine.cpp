@@ -357,8 +357,15 @@ LayerTiming::LayerTiming(const Engine& engine, const WidthMode& mode, const Engi
     // The wavefront is paid once a layer; columns in use: those of the whole layer.
     const std::int64_t spread = streams_ == Axis::n ? work.m : work.n;
     const std::int64_t used = std::min<std::int64_t>(columns_, spread);
-    start_ = load_ + evaluate(timing.fill, engine, used);
-    finish_ = evaluate(timing.drain, engine, used);
+    wavefront_ = evaluate(timing.fill, engine, used);
+    finish_ = wavefront_ + evaluate(timing.drain, engine, used);
+    // Where outputs stay in the array, the load is the path that they leave by.
+    if (streams_ == Axis::k) {
+      wavefront_ += load_;
+      finish_ += load_;
+    } else {
+      start_ = load_;
+    }
   } else {
     // SCALE-Sim's folds are a cycle shorter than their parts; on a single element that is less
     // than nothing, which the gap makes up for.
@@ -370,7 +377,7 @@ LayerTiming::LayerTiming(const Engine& engine, const WidthMode& mode, const Engi
              static_cast<std::int64_t>(timing.drain.columns) * columns_ + timing.drain.constant;
     used_columns_factor_ = timing.fill.used_columns + timing.drain.used_columns;
   }
-  preload_ = load_hidden_ ? load_ : 0;
+  preload_ = load_hidden_ && streams_ != Axis::k ? load_ : 0;
 
   // What a step asks of the ports, per lane along K: the bits of one operand times the rows or
   // columns that need their own.
@@ -470,8 +477,8 @@ FoldSchedule LayerTiming::schedule() const {
           .block = block_,
           .pad_last = pad_last_,
           .gap = gap_,
-          .fill = (pipelined_ ? start_ : fill_) - load_,
-          .drain = pipelined_ ? finish_ : drain_,
+          .fill = pipelined_ ? wavefront_ - (streams_ == Axis::k ? load_ : 0) : fill_ - load_,
+          .drain = pipelined_ ? finish_ - wavefront_ : drain_,
           .per_used_column = used_columns_factor_,
           .interval = {step_full_, uniform_steps_ ? step_full_ : step_edge_},
           .input_limits = input_limits_};

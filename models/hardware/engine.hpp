@@ -270,9 +270,11 @@ class LayerTiming {
   [[nodiscard]] std::vector<std::int64_t> phase_cycles(const MSums& m, const NSums& n,
                                                        const KSums& k) const;
 
-  /// Before the first stream of a layer: preload and wavefront, where folds are pipelined.
+  /// Before the first stream of a layer, where folds are pipelined: the preload.
   [[nodiscard]] std::int64_t start_cycles() const { return start_; }
-  /// After the last stream of a layer.
+  /// From the end of a layer's last stream to its last result, where folds are pipelined; the
+  /// wavefront, which is fill and not drain, is part of it.
+  [[nodiscard]] std::int64_t wavefront_cycles() const { return wavefront_; }
   [[nodiscard]] std::int64_t finish_cycles() const { return finish_; }
   /// Cycles counted in the last tile that the very last fold of a layer does not need: the preload
   /// of a next fold that does not come, padding, the gap. Part of EngineCycles::fill of that tile.
@@ -342,7 +344,7 @@ class LayerTiming {
   std::int64_t used_columns_factor_ = 0;
   std::int64_t gap_ = 0, block_ = 1;
   bool pad_last_ = false;
-  std::int64_t start_ = 0, finish_ = 0, preload_ = 0;
+  std::int64_t start_ = 0, wavefront_ = 0, finish_ = 0, preload_ = 0;
   double input_bits_per_lane_ = 0, weight_bits_per_lane_ = 0;  // demand of a step per lane along K
   EnginePorts ports_;
   std::int64_t step_full_ = 1, step_edge_ = 1;  // cycles of a step
