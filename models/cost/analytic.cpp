@@ -38,8 +38,7 @@ void account_engine(LayerCost& cost, const LayerPlan& plan, const ClosedForm& fo
   cycles.busy = Cycles(engine.busy * repeats);
   const LayerTiming& timing = model.timing();
   const std::int64_t emptying = timing.finish_cycles() - timing.wavefront_cycles();
-  cycles.fill =
-      Cycles((engine.fill + timing.start_cycles() + timing.wavefront_cycles()) * repeats);
+  cycles.fill = Cycles((engine.fill + timing.start_cycles() + timing.wavefront_cycles()) * repeats);
   cycles.drain = Cycles((engine.drain + emptying) * repeats);
   cycles.stall_input = Cycles(engine.wait_input * repeats);
   cycles.stall_weight = Cycles(engine.wait_weight * repeats);
