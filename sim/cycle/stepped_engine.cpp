@@ -34,14 +34,16 @@ AccumulatorRule rule_of(const LayerPlan& plan, const Engine& engine,
   rule.bits = plan.setting.accumulator_bits;
   rule.high = static_cast<std::int64_t>((std::uint64_t{1} << (rule.bits - 1)) - 1);
   rule.low = -rule.high - 1;
-  const int safe = operands.safe_accumulator_bits();
+  // Sums of some passes only (planes, pieces of wide operands) can be up to four times as large as
+  // those of all; where sums wrap, that does not matter in the end.
+  const bool wraps = engine.accumulator_overflow == AccumulatorOverflow::wrap;
+  const int on_the_way = wraps || plan.engine->mode().passes == 1 ? 0 : 2;
+  const int safe = operands.safe_accumulator_bits() + on_the_way;
   if (safe <= rule.bits) {
     rule.mode = AccumulatorRule::Mode::unchecked;
     rule.bits = safe;
   } else {
-    rule.mode = engine.accumulator_overflow == AccumulatorOverflow::wrap
-                    ? AccumulatorRule::Mode::wrap
-                    : AccumulatorRule::Mode::saturate;
+    rule.mode = wraps ? AccumulatorRule::Mode::wrap : AccumulatorRule::Mode::saturate;
   }
   return rule;
 }

@@ -1,5 +1,7 @@
 // Accumulators that are too narrow: a stepped array finds every overflow, wraps or saturates as its
 // configuration says, and finds none where none can be.
+#include "models/hardware/accumulator.hpp"
+
 #include <algorithm>
 #include <cstdint>
 #include <string>
@@ -139,4 +141,53 @@ TEST_CASE("an accumulator saturates at the end of its range") {
       }
     }
   }
+}
+
+TEST_CASE(
+    "no input overflows an accumulator that A2Q's bound finds safe, and one bit less than the "
+    "exact width overflows") {
+  Random random(5);
+  int tight = 0;
+  for (int trial = 0; trial < 150; ++trial) {
+    const BitWidth weight_bits = static_cast<BitWidth>(random(2, 8));
+    const BitWidth activation_bits = static_cast<BitWidth>(random(1, 8));
+    const bool is_signed = random.coin();
+    const Gemm gemm{2, 1, random(1, 60), {weight_bits, activation_bits}};
+    const std::int64_t most_weight = (std::int64_t{1} << (weight_bits - 1)) - 1;
+    std::vector<std::int32_t> weights;
+    const bool negative_only = random(0, 2) == 0;
+    for (std::int64_t k = 0; k < gemm.k; ++k) {
+      weights.push_back(
+          static_cast<std::int32_t>(random(-most_weight - 1, negative_only ? 0 : most_weight)));
+    }
+    // The inputs with the greatest and with the least sum.
+    const std::int32_t high = (1 << (is_signed ? activation_bits - 1 : activation_bits)) - 1;
+    const std::int32_t low = is_signed ? -(1 << (activation_bits - 1)) : 0;
+    std::vector<std::int32_t> input;
+    for (const bool greatest : {true, false}) {
+      for (const std::int32_t weight : weights) {
+        input.push_back((weight > 0) == greatest ? high : low);
+      }
+    }
+    const BitWidth exact = exact_accumulator_bits(weights, activation_bits, is_signed);
+    const BitWidth safe = safe_accumulator_bits(l1_norm(weights), activation_bits, is_signed);
+    CHECK(exact <= safe);
+    tight += exact == safe ? 1 : 0;
+    if (exact < 3) continue;
+    INFO("w" << weight_bits << " a" << activation_bits << (is_signed ? " signed" : "") << ", K "
+             << gemm.k << ": exact " << exact << ", safe " << safe);
+    for (const Dataflow dataflow :
+         {Dataflow::weight_stationary, Dataflow::output_stationary, Dataflow::input_stationary}) {
+      for (const AccumulatorOverflow overflow :
+           {AccumulatorOverflow::wrap, AccumulatorOverflow::saturate}) {
+        for (const BitWidth bits : {safe, exact}) {
+          const Accelerator machine = Machine(dataflow, bits, overflow).accelerator;
+          CHECK(compute(machine, gemm, input, weights, is_signed).overflows == 0);
+        }
+        const Accelerator narrow = Machine(dataflow, exact - 1, overflow).accelerator;
+        CHECK(compute(narrow, gemm, input, weights, is_signed).overflows > 0);
+      }
+    }
+  }
+  CHECK(tight > 10);
 }
