@@ -3,9 +3,9 @@
     python3 tests/validation/fidelity [--check] [--short] [--program FILE] [--output FILE]
 
 Runs the program side by side on all processors; what is written does not depend on their order or
-number. Ends with 1, naming the rows, if a bound that the document states is broken, and with --check
-also if the document is out of date; --check writes nothing. --short looks at a few of the rows and
-checks their bounds only.
+number. Ends with 1, naming the rows, if a bound that the document states is broken, and with
+--check also if the document is out of date; --check writes nothing. --short looks at a few of the
+rows and checks their bounds only.
 """
 
 import argparse
@@ -29,22 +29,25 @@ TITLE = "# How far off the models are\n\n"
 def introduction(has_cycle):
     parts = [
         wrapped(
-            "What Widthwise says, against register-transfer designs (1), in its fidelities against each "
-            "other (2), and against what is published of the machines that it models (3); and what their "
-            "area is made of (4). Every figure here is computed when the document is written:"
+            "What Widthwise says, against register-transfer designs (1), in its fidelities "
+            "against each other (2), and against what is published of the machines that it "
+            "models (3); and what their area is made of (4). Every figure here is computed when "
+            "the document is written:"
         ),
         "```\nscripts/fidelity            # builds, runs everything, writes this file\n"
         "scripts/fidelity --check    # writes nothing; fails if this file is out of date\n```\n\n",
         wrapped(
-            "Both fail and name the rows if a bound below is broken. A part of the rows is checked by the "
-            "tests (`ctest --preset release -L validation`). Every table says the command that a row "
-            "comes from. Errors are ours / theirs, less one: minus is too fast, or too little energy."
+            "Both fail and name the rows if a bound below is broken. A part of the rows is "
+            "checked by the tests (`ctest --preset release -L validation`). Every table says the "
+            "command that a row comes from. Errors are ours / theirs, less one: minus is too "
+            "fast, or too little energy."
         ),
     ]
     if not has_cycle:
         parts.append(
             wrapped(
-                "The fidelity `cycle` is not in the program that wrote this, so its columns are left out."
+                "The fidelity `cycle` is not in the program that wrote this, so its columns are "
+                "left out."
             )
         )
     return parts

@@ -2,7 +2,7 @@
 
 import re
 
-from machines import claim
+from claims import claim
 from runs import TOP, Run
 from text import bullets, ratio, table, wrapped
 
@@ -17,9 +17,10 @@ def plan(runner, short):
         document.heading("4. Area")
         document.add(
             wrapped(
-                "Cells and memory macros in mm2, without wires, control and DRAM; from any report "
-                "(`total.area_um2`). Units: synthesis for Nangate45 or as derived in the energy table, "
-                "memories: CACTI at 45 nm, both with their sources in `configs/energy/`."
+                "Cells and memory macros in mm2, without wires, control and DRAM; from any "
+                "report (`total.area_um2`). Units: synthesis for Nangate45 or as derived in the "
+                "energy table, memories: CACTI at 45 nm, both with their sources in "
+                "`configs/energy/`."
             )
         )
         rows = []
@@ -56,11 +57,11 @@ def plan(runner, short):
         document.add(
             bullets(
                 [
-                    f"Bit Fusion publishes 0.888 mm2 for the array and 1.253 mm2 for the buffers at 45 nm: "
-                    f"ratios {ratio(array)} and {ratio(buffers)}; the buffers are made of the same macros, "
-                    "which is no validation, the units are another synthesis.",
-                    "Chips have more on them than cells and macros: Eyeriss 12.25 mm2 at 65 nm (5.87 as 45 nm), "
-                    "UNPU 16 mm2 at 65 nm.",
+                    "Bit Fusion publishes 0.888 mm2 for the array and 1.253 mm2 for the buffers "
+                    f"at 45 nm: ratios {ratio(array)} and {ratio(buffers)}; the buffers are made "
+                    "of the same macros, which is no validation, the units are another synthesis.",
+                    "Chips have more on them than cells and macros: Eyeriss 12.25 mm2 at 65 nm "
+                    "(5.87 as 45 nm), UNPU 16 mm2 at 65 nm.",
                 ]
             )
         )

@@ -148,11 +148,12 @@ def plan(runner, has_cycle, short):
         document.heading("2. The fidelities against each other")
         document.add(
             wrapped(
-                f"Every machine of `configs/accelerators/` on every network of `workloads/`, at w8a8, "
-                "w4a4 and a third assignment (`resnet18_mixed`, `mobilenet_v2_mixed`, else w2a2): "
-                f"{count(sum(1 for case in cases if case[1] is not None))} runs. Sequences: 128 for "
-                "BERT, 35 steps for the LSTMs. Errors are analytic / tile, less one, in cycles: the closed "
-                "form is meant to be a lower bound, so a minus is the side it may err on. A row is"
+                "Every machine of `configs/accelerators/` on every network of `workloads/`, at "
+                "w8a8, w4a4 and a third assignment (`resnet18_mixed`, `mobilenet_v2_mixed`, else "
+                f"w2a2): {count(sum(1 for case in cases if case[1] is not None))} runs. "
+                "Sequences: 128 for BERT, 35 steps for the LSTMs. Errors are analytic / tile, "
+                "less one, in cycles: the closed form is meant to be a lower bound, so a minus "
+                "is the side it may err on. A row is"
             ),
             command("widthwise run -a MACHINE -n NETWORK --bits BITS --fidelity FIDELITY"),
         )
@@ -160,16 +161,19 @@ def plan(runner, has_cycle, short):
         for name in CLASSES:
             errors = layer_errors[name]
             value, where = errors.worst
-            rows.append([name, count(len(errors.values)), percent(errors.mean()), percent(value), where])
+            rows.append(
+                [name, count(len(errors.values)), percent(errors.mean()), percent(value), where]
+            )
         document.add(
             table(["layers", "number", "mean", "worst", "where"], rows, text_last=True)
         )
         value, where = long_errors.worst
         document.add(
             wrapped(
-                f"Of {count(len(long_errors.values))} layers above {count(LONG_LAYER)} cycles the worst "
-                f"is {percent(value)} ({where}); short layers of a few large transfers have the larger "
-                f"errors above. Layers whose closed form is above the simulation: {len(above)}."
+                f"Of {count(len(long_errors.values))} layers above {count(LONG_LAYER)} cycles the "
+                f"worst is {percent(value)} ({where}); short layers of a few large transfers have "
+                "the larger errors above. Layers whose closed form is above the simulation: "
+                f"{len(above)}."
             )
         )
         rows = []
@@ -189,7 +193,15 @@ def plan(runner, has_cycle, short):
         document.add(
             wrapped("The same runs as whole networks:"),
             table(
-                ["machine", "runs", "cycles, mean", "worst", "energy, mean", "worst", "worst cycles at"],
+                [
+                    "machine",
+                    "runs",
+                    "cycles, mean",
+                    "worst",
+                    "energy, mean",
+                    "worst",
+                    "worst cycles at",
+                ],
                 rows,
                 text_last=True,
             ),
@@ -225,10 +237,11 @@ def plan(runner, has_cycle, short):
             document.heading("tile against cycle", 3)
             document.add(
                 wrapped(
-                    "The fidelity `cycle` steps every cycle of the array with real operands and compares "
-                    f"every output: {count(layers_checked - len(unverified))} of {count(layers_checked)} "
-                    "layers have the outputs that they must have. Each machine and network at one of "
-                    "w8a8, w4a4, w2a2 in turn. Errors are tile / cycle, less one."
+                    "The fidelity `cycle` steps every cycle of the array with real operands and "
+                    f"compares every output: {count(layers_checked - len(unverified))} of "
+                    f"{count(layers_checked)} layers have the outputs that they must have. Each "
+                    "machine and network at one of w8a8, w4a4, w2a2 in turn. Errors are tile / "
+                    "cycle, less one."
                 ),
                 table(["layers", "number", "mean", "worst", "where"], rows, text_last=True),
             )

@@ -2,8 +2,8 @@
 
 import random
 
-from runs import Run, rows_of
-from text import bullets, command, count, table, wrapped
+from runs import TOP, Run, rows_of
+from text import bullets, command, count, percent, ratio, share, table, wrapped
 
 def up(value, step):
     return -(-value // step)
@@ -27,11 +27,39 @@ def machine_of(row):
     return f"rtl/{design}", sides(sizes[0], sizes[1])
 
 
-def observed_runs():
-    """The observed rows with their runs; those of RBE have a network of their own."""
-    found = []
+def rbe_run(row, runner):
+    """A convolution of RBE: h x w outputs of N channels from K channels, without padding."""
+    variant = dict(part.split("=") for part in row["variant"].split(";"))
+    kernel = int(variant["filter"][0])
+    height, width = int(variant["h"]), int(variant["w"])
+    name = f"rbe_{'_'.join(row[key] for key in ('M', 'K', 'N'))}_{row['variant'].replace(';', '_')}"
+    name += f"_w{row['weight_bits']}a{row['activation_bits']}"
+    network = (
+        "schema: network/1\nname: rbe\ninputs:\n"
+        f"  image: [1, {row['K']}, {height + kernel - 1}, {width + kernel - 1}]\nlayers:\n"
+        f"  - {{name: conv, kind: convolution, out_channels: {row['N']}, kernel: {kernel}}}\n"
+    )
+    bits = (
+        "schema: assignment/1\nname: rbe\n"
+        f"default: w{row['weight_bits']}a{row['activation_bits']}\n"
+        f"output_bits: {variant['out_bits']}\n"
+    )
+    return Run(
+        "rtl/rbe",
+        runner.write(name.replace("=", "") + ".yaml", network),
+        runner.write(name.replace("=", "") + "_bits.yaml", bits),
+        ideal_memory=True,
+    )
+
+
+def observed_runs(runner):
+    """The observed rows with their runs; RBE's apart."""
+    found, rbe = [], []
+    has_rbe = (TOP / "configs/accelerators/rtl/rbe.yaml").is_file()
     for row in rows_of("rtl_cycles.csv"):
         if row["design"] == "rbe":
+            if has_rbe:
+                rbe.append((row, rbe_run(row, runner)))
             continue
         accelerator, settings = machine_of(row)
         run = Run(
@@ -42,7 +70,7 @@ def observed_runs():
             ideal_memory=True,
         )
         found.append((row, run))
-    return found
+    return found, rbe
 
 
 # Laws: name, accelerator, settings and cycles of an M x K by K x N product at widths w, a.
@@ -236,11 +264,47 @@ class Laws:
         document.summarize("laws of these designs at random sizes", errors, "0 cycles", broken)
 
 
+RBE_BOUND = 0.03
+
+
+def render_rbe(document, observed, fidelities):
+    document.heading("PULP's RBE", 3)
+    document.add(
+        wrapped(
+            "A complete bit-serial engine with its controller, whose phases do not overlap: convolutions "
+            "of h x w outputs without padding, K input and N output channels, in "
+            "`configs/accelerators/rtl/rbe.yaml`, with `--ideal-memory`: its own memory port is part of "
+            "its phases. Index updates (2 to 8 %, irregular) are modelled in the mean only."
+        )
+    )
+    rows, errors, broken = [], [], []
+    for row, _, reports in observed:
+        seen = int(row["total_cycles"])
+        ours = [future.result().total["latency_cycles"] for future in reports]
+        variant = dict(part.split("=") for part in row["variant"].split(";"))
+        worst = max((cycles / seen - 1 for cycles in ours), key=abs)
+        errors += [cycles / seen - 1 for cycles in ours]
+        label = (
+            f"{variant['filter']} {variant['h']} x {variant['w']}, {row['K']} to {row['N']}, "
+            f"w{row['weight_bits']}a{row['activation_bits']} to {variant['out_bits']} bits"
+        )
+        rows.append([label, count(seen), *[count(c) for c in ours], ratio(1 + worst)])
+        if abs(worst) > RBE_BOUND:
+            broken.append(f"{label}: {percent(worst)}")
+    document.add(table(["convolution", "observed", *fidelities, "ratio"], rows))
+    document.summarize("PULP's RBE, observed cycles", errors, share(RBE_BOUND, 0), broken)
+
+
 def plan(runner, fidelities, short):
-    observed = [
-        (row, run, [runner.submit(run.at(fidelity)) for fidelity in fidelities])
-        for row, run in observed_runs()
-    ]
+    found, rbe = observed_runs(runner)
+
+    def started(runs):
+        return [
+            (row, run, [runner.submit(run.at(fidelity)) for fidelity in fidelities])
+            for row, run in runs
+        ]
+
+    observed, rbe = started(found), started(rbe)
     laws = Laws(runner, fidelities, short)
 
     def render(document):
@@ -253,7 +317,8 @@ def plan(runner, fidelities, short):
                 "R x C the array, for BISMO R x lanes x C. A row is"
             ),
             command(
-                "widthwise run -a rtl/DESIGN --ideal-memory --set engine.rows=R --set engine.columns=C",
+                "widthwise run -a rtl/DESIGN --ideal-memory --set engine.rows=R --set "
+                "engine.columns=C",
                 "-n gemm:MxNxK --bits wWaA --fidelity FIDELITY",
             ),
             wrapped(
@@ -294,21 +359,24 @@ def plan(runner, fidelities, short):
         )
         every = [error for errors in summary.values() for error in errors]
         document.summarize("register-transfer designs, observed cycles", every, "0 cycles", broken)
+        if rbe:
+            render_rbe(document, rbe, fidelities)
         document.heading("The same designs at random sizes", 3)
         document.add(
             wrapped(
-                f"The laws that the observed rows follow, on several sizes of the arrays (R, C from 1 "
-                f"to 32), {PRODUCTS} random products each (seed {SEED}), in each fidelity. SCALE-Sim "
-                "v2 is a simulator, not RTL; its law without memory limits is a machine here too."
+                "The laws that the observed rows follow, on several sizes of the arrays (R, C "
+                f"from 1 to 32), {PRODUCTS} random products each (seed {SEED}), in each fidelity. "
+                "SCALE-Sim v2 is a simulator, not RTL; its law without memory limits is a "
+                "machine here too."
             )
         )
         laws.render(document)
         document.add(
             bullets(
                 [
-                    "Parameters of a design (start-up, emptying, gaps) were set from its law, which was "
-                    "found on these rows; that the same parameters hold at other sizes, widths and "
-                    "dataflows is what the rows show."
+                    "Parameters of a design (start-up, emptying, gaps) were set from its law, "
+                    "which was found on these rows; that the same parameters hold at other "
+                    "sizes, widths and dataflows is what the rows show."
                 ]
             )
         )
