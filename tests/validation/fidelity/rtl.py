@@ -271,10 +271,11 @@ def render_rbe(document, observed, fidelities):
     document.heading("PULP's RBE", 3)
     document.add(
         wrapped(
-            "A complete bit-serial engine with its controller, whose phases do not overlap: convolutions "
-            "of h x w outputs without padding, K input and N output channels, in "
-            "`configs/accelerators/rtl/rbe.yaml`, with `--ideal-memory`: its own memory port is part of "
-            "its phases. Index updates (2 to 8 %, irregular) are modelled in the mean only."
+            "A complete bit-serial engine with its controller, whose phases do not overlap: "
+            "convolutions of h x w outputs without padding, K input and N output channels, in "
+            "`configs/accelerators/rtl/rbe.yaml`, with `--ideal-memory`: its own memory port is "
+            "part of its phases. Index updates (2 to 8 %, irregular) are modelled in the mean "
+            "only."
         )
     )
     rows, errors, broken = [], [], []
