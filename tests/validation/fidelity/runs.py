@@ -46,6 +46,10 @@ class Run:
         return dataclasses.replace(self, fidelity=fidelity)
 
 
+# Elements times cycles that a run may take in the fidelity `cycle`, which steps each of them.
+MOST_STEPS = 2_000_000_000
+
+
 class Report:
     """A report by layer and in total."""
 
@@ -55,6 +59,12 @@ class Report:
         self.total = content["total"]
         self.clock_hz = content["clock_hz"]
         self.by_name = {layer["name"]: layer for layer in self.layers}
+        engine = content["accelerator"]["engine"]
+        self.elements = engine["rows"] * engine["columns"] * engine.get("tiles", 1)
+
+    def steps(self):
+        """Elements of the array times cycles in which it works."""
+        return self.elements * sum(layer["cycles"]["busy"] for layer in self.layers)
 
     def sum(self, names, figure):
         return sum(figure(self.by_name[name]) for name in names)
