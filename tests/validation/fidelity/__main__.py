@@ -59,7 +59,7 @@ def written(runner, short):
     fidelities = ["analytic", "tile", "cycle"] if has_cycle else ["analytic", "tile"]
     renders = [
         rtl.plan(runner, fidelities, short),
-        machines.plan(runner, fidelities, short),
+        machines.plan(runner, short),
         levels.plan(runner, has_cycle, short),
         area.plan(runner, short),
     ]

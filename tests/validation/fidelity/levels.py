@@ -118,7 +118,7 @@ def plan(runner, has_cycle, short):
         energy_errors = {name: Errors() for name in machines}
         cycle_totals = {name: Errors() for name in machines}
         broken, broken_energy, broken_layers, broken_cycle, unverified = [], [], [], [], []
-        layers_checked = 0
+        layers_checked = outputs = 0
         for run, analytic, tile, cycle in cases:
             tile = tile.result()
             classes = convolutions(run.network)
@@ -143,7 +143,9 @@ def plan(runner, has_cycle, short):
                 energy_errors[run.accelerator].add(energy, where)
                 if abs(energy) > ENERGY:
                     broken_energy.append(f"{where}: {percent(energy)}")
-            if cycle is not None:
+            if cycle is not None and cycle.exception():
+                broken_cycle.append(f"{where}: {str(cycle.exception()).splitlines()[1]}")
+            elif cycle is not None:
                 cycle = cycle.result()
                 for played, stepped in zip(tile.layers, cycle.layers):
                     error = cycles(played) / cycles(stepped) - 1 if cycles(stepped) else 0.0
@@ -151,9 +153,12 @@ def plan(runner, has_cycle, short):
                     cycle_errors[class_of(played, classes)].add(error, place)
                     if abs(error) > CYCLE and cycles(stepped) > LONG_LAYER:
                         broken_cycle.append(f"{place}: {percent(error)}")
-                    if stepped.get("verified", True) is False:
-                        unverified.append(place)
-                    layers_checked += 1
+                    numerics = stepped.get("numerics")
+                    layers_checked += played["macs"] > 0
+                    if numerics:
+                        outputs += numerics["outputs"]
+                        if numerics["wrong_outputs"]:
+                            unverified.append(f"{place}: {numerics['wrong_outputs']} outputs")
                 error = tile.total["latency_cycles"] / cycle.total["latency_cycles"] - 1
                 cycle_totals[run.accelerator].add(error, where)
                 if abs(error) > CYCLE:
@@ -248,15 +253,16 @@ def plan(runner, has_cycle, short):
                 rows.append(
                     [name, count(len(errors.values)), percent(errors.mean()), percent(value), where]
                 )
+            compared = f" with {count(outputs)} outputs" if outputs else ""
             document.heading("tile against cycle", 3)
             document.add(
                 wrapped(
                     "The fidelity `cycle` steps every cycle of the array with integers as "
                     "operands and compares every output with plain arithmetic; a run that finds "
-                    f"a wrong one fails. {count(layers_checked)} layers: each machine on each "
-                    f"network at one of w8a8, w4a4, w2a2 in turn, but for {len(left_out)} that "
-                    f"would step elements more than {count(MOST_STEPS)} times even at w2a2. "
-                    "Errors are tile / cycle, less one."
+                    f"a wrong one fails. {count(layers_checked)} layers{compared}: each machine "
+                    "on each network at one of w8a8, w4a4, w2a2 in turn, but for "
+                    f"{len(left_out)} that would step elements more than {count(MOST_STEPS)} "
+                    "times even at w2a2. Errors are tile / cycle, less one."
                 ),
                 table(["layers", "number", "mean", "worst", "where"], rows, text_last=True),
             )

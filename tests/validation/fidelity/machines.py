@@ -6,12 +6,12 @@ from measured import Haq, PrecisionBatching
 from text import bullets, wrapped
 
 
-def plan(runner, fidelities, short):
+def plan(runner, short):
     parts = [
         BitFusion(runner, short),
         Haq(runner, short),
         BismoPeak(runner),
-        Serial(runner, short, fidelities),
+        Serial(runner, short),
         Unpu(runner, short),
         PrecisionBatching(runner),
     ]
