@@ -56,10 +56,21 @@ void BlockOperands::gather(const Term& term, std::int32_t* to) const {
       }
       const std::int32_t* line = plane + y * shape.in_w;
       const std::int64_t x0 = block_.columns.begin * shape.stride_w + across;
-      for (std::int64_t column = 0; column < block_.columns.size; ++column) {
-        const std::int64_t x = x0 + column * shape.stride_w;
-        *to++ = x >= 0 && x < shape.in_w ? line[x] : 0;
+      // Columns from `first` to before `last` lie inside the input.
+      const std::int64_t count = block_.columns.size;
+      const std::int64_t first = std::clamp<std::int64_t>(
+          ceil_div(std::max<std::int64_t>(-x0, 0), shape.stride_w), 0, count);
+      const std::int64_t last = std::clamp<std::int64_t>(
+          ceil_div(std::max<std::int64_t>(shape.in_w - x0, 0), shape.stride_w), first, count);
+      to = std::fill_n(to, first, 0);
+      if (shape.stride_w == 1) {
+        to = std::copy(line + x0 + first, line + x0 + last, to);
+      } else {
+        for (std::int64_t column = first; column < last; ++column) {
+          *to++ = line[x0 + column * shape.stride_w];
+        }
       }
+      to = std::fill_n(to, count - last, 0);
     }
   }
 }
