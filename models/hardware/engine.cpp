@@ -330,9 +330,9 @@ LayerTiming::LayerTiming(const Engine& engine, const WidthMode& mode, const Engi
   sums_in_array_ = streams_ == Axis::k || streamed_weights_;
 
   // Weight planes that find room beside the kernel's positions.
-  const std::int64_t planes = std::max<std::int64_t>(1, blocks_ / folded_kernel_);
+  planes_ = std::max<std::int64_t>(1, blocks_ / folded_kernel_);
   const std::int64_t positions = std::min(blocks_, folded_kernel_);
-  passes_ = ceil_div(mode.weight_passes, planes) * mode.activation_passes;
+  passes_ = ceil_div(mode.weight_passes, planes_) * mode.activation_passes;
 
   for (const Phase& phase : engine.timing.phases) {
     ResolvedPhase& resolved = phases_.emplace_back();
@@ -398,7 +398,7 @@ LayerTiming::LayerTiming(const Engine& engine, const WidthMode& mode, const Engi
       break;
     case Axis::k:
       input_bits_per_lane_ = static_cast<double>(input_bits * rows_used * positions);
-      weight_bits_per_lane_ = static_cast<double>(weight_bits * columns_used * positions * planes);
+      weight_bits_per_lane_ = static_cast<double>(weight_bits * columns_used * positions * planes_);
       if (staggered_) {
         // A step is one row's; its operands for all passes come within the interval of its issue.
         input_bits_per_lane_ = static_cast<double>(input_bits * passes_);
@@ -469,19 +469,44 @@ std::int64_t LayerTiming::sum_over_kinds(const NSums& n, const KSums& k, OfTile 
   return sum;
 }
 
+std::int64_t LayerTiming::staggered_fold(std::int64_t stream) const {
+  const std::int64_t whole = round_up(stream, block_) + gap_;
+  if (!pipelined_) return fill_ + whole + drain_;
+  return load_hidden_ ? std::max(whole, load_) : whole + load_;
+}
+
 FoldSchedule LayerTiming::schedule() const {
-  return {.streams = streams_,
-          .pipelined = pipelined_,
-          .load_hidden = load_hidden_,
-          .load = load_,
-          .block = block_,
-          .pad_last = pad_last_,
-          .gap = gap_,
-          .fill = pipelined_ ? wavefront_ - (streams_ == Axis::k ? load_ : 0) : fill_ - load_,
-          .drain = pipelined_ ? finish_ - wavefront_ : drain_,
-          .per_used_column = used_columns_factor_,
-          .interval = {step_full_, uniform_steps_ ? step_full_ : step_edge_},
-          .input_limits = input_limits_};
+  FoldSchedule schedule{
+      .streams = streams_,
+      .pipelined = pipelined_,
+      .load_hidden = load_hidden_,
+      .load = load_,
+      .block = block_,
+      .pad_last = pad_last_,
+      .gap = gap_,
+      .fill = pipelined_ ? wavefront_ - (streams_ == Axis::k ? load_ : 0) : fill_ - load_,
+      .drain = pipelined_ ? finish_ - wavefront_ : drain_,
+      .per_used_column = used_columns_factor_,
+      .interval = {step_full_, uniform_steps_ ? step_full_ : step_edge_},
+      .input_limits = input_limits_,
+      .folded = folded_ > 1,
+      .positions = im2col_ ? 1 : std::min(blocks_, folded_kernel_),
+      .planes = planes_,
+      .staggered = staggered_,
+      .columns_in_time = step_time_ > 1,
+      .phases = !phases_.empty(),
+      .event_cycles = {},
+      .before_stream = 0};
+  bool before = true;
+  for (const ResolvedPhase& phase : phases_) {
+    for (std::size_t event = 0; event < kPhaseEvents; ++event) {
+      schedule.event_cycles[event] += phase.cycles[event];
+    }
+    before = before && !phase.streams;
+    if (before) schedule.before_stream += phase.cycles[static_cast<std::size_t>(PhaseEvent::step)];
+  }
+  if (schedule.phases) schedule.drain = schedule.at(PhaseEvent::fold);
+  return schedule;
 }
 
 std::int64_t LayerTiming::step_cycles(std::int64_t lanes_used) const {
@@ -626,8 +651,9 @@ std::int64_t LayerTiming::total_cycles(const MSums& m, const NSums& n, const KSu
     return total;
   }
   if (staggered_) {
-    const std::int64_t folds = sum_over_kinds(
-        n, k, [&](std::int64_t steps) { return fold_cycles(staggered_cycles(steps, step_full_)); });
+    const std::int64_t folds = sum_over_kinds(n, k, [&](std::int64_t steps) {
+      return staggered_fold(staggered_cycles(steps, step_full_));
+    });
     return m.total * (folds + used_columns_factor_ * n.most_columns * k.tiles);
   }
   switch (streams_) {
@@ -706,7 +732,7 @@ std::int64_t LayerTiming::last_tile_credit(std::int64_t m, std::int64_t n,
       if (staggered_) {
         stream = staggered_cycles(ceil_div(n, block_columns_) * k_sums(channels).all_steps(),
                                   step_full_);
-        fold = fold_cycles(stream);
+        fold = staggered_fold(stream);
         break;
       }
       stream = k_stream(channels);

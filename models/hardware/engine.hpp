@@ -24,8 +24,9 @@
 // copies see the same inputs in the same cycle.
 //
 // A strided convolution of a network input may be folded (`fold_stride_channels`): pixels s x s
-// become channels, so that lanes stay filled. With strides s, t: input channel c of pixel (y, x) is
-// channel ((y mod s) t + x mod t) C + c of pixel (y / s, x / t); kernel position (u, v) is position
+// become channels, so that lanes stay filled. With strides s, t and C channels in the tile: input
+// channel c of pixel (y, x) of the padded image is channel ((y mod s) t + x mod t) C + c of pixel
+// (y / s, x / t); kernel position (u, v) is position
 // (u / s, v / t) of a kernel of ceil(kh / s) x ceil(kw / t), stride 1; taps outside the kernel are
 // 0. K-steps then go over kernel positions in row order and, for each, over C s t channels in
 // steps of the lanes.
@@ -54,9 +55,9 @@
 // blocks of output channels, K-steps (groups of kernel positions, then channels in steps of the
 // lanes), activation passes, weight passes, columns in time. Each phase takes its cycles at every
 // event (PhaseEvent) that it names: at `step` in the order of the phases, the last two loops being
-// the stream of the phase that has it; at `fold` after the last step; what a loop takes to go on
-// before the first step of the turn. Source: the PULP cluster's RBE, a register-transfer design
-// with its own controller.
+// the stream of the phase that has it, before that phase's own cycles; at `fold` after the last
+// step; at `tile` and where a loop goes on before the first step of the turn. Source: the PULP
+// cluster's RBE, a register-transfer design with its own controller.
 //
 // Sums over the tiles of a tiling are exact and cheap because every figure is a sum of at most
 // three products of a function of m, one of n and one of k (MSums, NSums, KSums): the sum over all
@@ -246,6 +247,22 @@ struct FoldSchedule {
   std::int64_t fill = 0, drain = 0, per_used_column = 0;
   std::int64_t interval[2] = {1, 1};  // between operands of a stream: full K-steps, last K-step
   bool input_limits = false;          // an interval above 1 is the input port's doing
+
+  // What K-steps and passes are made of.
+  bool folded = false;         // pixels of a stride are channels
+  std::int64_t positions = 1;  // kernel positions side by side in a K-step
+  std::int64_t planes = 1;     // passes over the weights side by side in one
+  bool staggered = false;      // the steps of a vector go round the rows, first interval for all
+  bool columns_in_time = false;
+
+  // With phases: cycles of all of them at each event; of `step` some come before the stream. The
+  // stream's phase has its own cycles after it.
+  bool phases = false;
+  std::array<std::int64_t, kPhaseEvents> event_cycles{};
+  std::int64_t before_stream = 0;
+  [[nodiscard]] std::int64_t at(PhaseEvent event) const {
+    return event_cycles[static_cast<std::size_t>(event)];
+  }
 };
 
 class LayerTiming {
@@ -287,6 +304,9 @@ class LayerTiming {
 
   [[nodiscard]] FoldSchedule schedule() const;
 
+  /// Cycles of so many staggered steps, one issued every `interval` cycles.
+  [[nodiscard]] std::int64_t staggered_cycles(std::int64_t steps, std::int64_t interval) const;
+
   /// Reduction lanes of one K-step; tiles of channels that are a multiple waste none.
   [[nodiscard]] std::int64_t lanes_along_k() const { return lanes_k_; }
 
@@ -310,8 +330,8 @@ class LayerTiming {
   /// Input elements per channel that blocks of positions along one axis read.
   [[nodiscard]] static std::int64_t block_reads(std::int64_t positions, std::int64_t block,
                                                 const EngineWork::Axis& axis);
-  /// Cycles of so many staggered steps, one issued every `interval` cycles.
-  [[nodiscard]] std::int64_t staggered_cycles(std::int64_t steps, std::int64_t interval) const;
+  /// Cycles of a staggered fold with so many cycles of stream.
+  [[nodiscard]] std::int64_t staggered_fold(std::int64_t stream) const;
   /// Sum over all tiles of `of_tile(steps)`, the steps of one vector.
   template <class OfTile>
   static std::int64_t sum_over_kinds(const NSums& n, const KSums& k, OfTile of_tile);
@@ -325,7 +345,8 @@ class LayerTiming {
   std::int64_t folded_ = 1, folded_kernel_ = 1;
   std::int64_t passes_ = 1;
   std::int64_t activation_passes_ = 1;
-  std::int64_t blocks_ = 1;       // kernel positions side by side
+  std::int64_t blocks_ = 1;       // kernel positions side by side...
+  std::int64_t planes_ = 1;       // ...and passes over the weights
   std::int64_t step_time_ = 1;    // cycles of a step and pass: columns that follow in time
   PositionBlock position_block_;  // 0 x 0: positions in a row
   EngineWork::Axis height_, width_;

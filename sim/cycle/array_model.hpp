@@ -42,6 +42,7 @@ struct ArrayShape {
   std::int64_t rows = 1, columns = 1;
   std::int64_t products = 1;  // along the reduction per element and cycle
   StreamAxis streams = StreamAxis::m;
+  std::int64_t columns_in_time = 1;  // bit-serial: that follow each other in a step
   OperandCut weight, activation;
   AccumulatorRule rule;
 
@@ -62,6 +63,15 @@ class OutputSums {
   virtual void set(std::int64_t m, std::int64_t n, std::int64_t value) = 0;
 };
 
+/// What a bit-serial array does in one cycle.
+struct SerialIssue {
+  static constexpr std::int64_t kWait = -1;  // for a port
+  static constexpr std::int64_t kIdle = -2;
+  std::int64_t k_step = kIdle;
+  std::int64_t pass = 0;
+  std::int64_t column = 0;  // whose turn it is, where columns follow in time
+};
+
 /// What the array holds at once, and the stream that goes through it.
 struct Fold {
   std::shared_ptr<BlockOperands> operands;
@@ -76,6 +86,16 @@ struct Fold {
   // each other after so many cycles.
   std::shared_ptr<const std::vector<std::int64_t>> issues;
   std::int64_t pass_cycles = 0;
+  std::int64_t passes = 1;
+
+  // Bit-serial arrays only.
+  std::shared_ptr<const std::vector<std::int64_t>> rows;  // positions; none: m, m + 1, ...
+  // In place of `issues`: all passes of the fold, cycle by cycle.
+  std::shared_ptr<const std::vector<SerialIssue>> timeline;
+  // One position, all output channels; `issues` holds steps, the K-steps of a block of output
+  // channels before those of the next, and row after row takes one for all its passes.
+  bool staggered = false;
+  std::int64_t waits = 0;  // cycles that a port makes the staggered stream longer by
 };
 
 class ArrayModel {

@@ -5,31 +5,44 @@
 namespace widthwise::sim {
 
 BlockOperands::BlockOperands(const LayerOperands& layer, const TileBlock& block,
-                             std::int64_t first_group, std::int64_t groups, bool im2col,
-                             std::int64_t lanes)
+                             std::int64_t first_group, std::int64_t groups, const ReductionCut& cut)
     : layer_(&layer),
       block_(block),
       first_group_(first_group),
       groups_(groups),
-      im2col_(im2col),
-      lanes_(lanes),
+      cut_(cut),
       kernel_(layer.shape.kernel_h * layer.shape.kernel_w),
-      terms_(block.k.size * groups * (im2col ? kernel_ : 1)),
-      steps_per_run_(ceil_div(terms_, lanes)),
-      k_steps_(steps_per_run_ * (im2col ? 1 : kernel_)) {
-  activations_.resize(static_cast<std::size_t>(k_steps_ * lanes_ * m()));
+      channels_(block.k.size * groups) {
+  const ComputeShape& shape = layer.shape;
+  const std::int64_t down = cut.folded ? shape.stride_h : 1;
+  const std::int64_t across = cut.folded ? shape.stride_w : 1;
+  cut_kernel_w_ = ceil_div(shape.kernel_w, across);
+  cut_kernel_ = ceil_div(shape.kernel_h, down) * cut_kernel_w_;
+  terms_ = cut.im2col ? channels_ * kernel_ : channels_ * down * across;
+  steps_per_run_ = ceil_div(terms_, cut.lanes);
+  k_steps_ = steps_per_run_ * (cut.im2col ? 1 : ceil_div(cut_kernel_, cut.positions));
+  activations_.resize(static_cast<std::size_t>(k_steps_ * cut.all_lanes() * m()));
   gathered_.resize(static_cast<std::size_t>(k_steps_));
 }
 
 bool BlockOperands::is_edge(std::int64_t k_step) const {
-  return terms_ % lanes_ > 0 && k_step % steps_per_run_ == steps_per_run_ - 1;
+  return terms_ % cut_.lanes > 0 && k_step % steps_per_run_ == steps_per_run_ - 1;
 }
 
 BlockOperands::Term BlockOperands::term(std::int64_t k_step, std::int64_t lane) const {
-  const std::int64_t index = k_step % steps_per_run_ * lanes_ + lane;
+  const std::int64_t index = k_step % steps_per_run_ * cut_.lanes + lane % cut_.lanes;
   if (index >= terms_) return {};
-  if (im2col_) return {index / kernel_, index % kernel_};
-  return {index, k_step / steps_per_run_};
+  if (cut_.im2col) return {index / kernel_, index % kernel_};
+  const std::int64_t position = k_step / steps_per_run_ * cut_.positions + lane / cut_.lanes;
+  if (position >= cut_kernel_) return {};
+  if (!cut_.folded) return {index, position};
+  // The pixel of the stride that the channel stands for tells which tap of the kernel it is.
+  const ComputeShape& shape = layer_->shape;
+  const std::int64_t pixel = index / channels_;
+  const std::int64_t row = position / cut_kernel_w_ * shape.stride_h + pixel / shape.stride_w;
+  const std::int64_t column = position % cut_kernel_w_ * shape.stride_w + pixel % shape.stride_w;
+  if (row >= shape.kernel_h || column >= shape.kernel_w) return {};
+  return {index % channels_, row * shape.kernel_w + column};
 }
 
 void BlockOperands::gather(const Term& term, std::int32_t* to) const {
@@ -77,9 +90,10 @@ void BlockOperands::gather(const Term& term, std::int32_t* to) const {
 
 const std::int32_t* BlockOperands::activations(std::int64_t k_step, std::int64_t lane) {
   auto& gathered = gathered_[static_cast<std::size_t>(k_step)];
-  std::int32_t* step = activations_.data() + k_step * lanes_ * m();
+  const std::int64_t lanes = cut_.all_lanes();
+  std::int32_t* step = activations_.data() + k_step * lanes * m();
   if (gathered == 0) {
-    for (std::int64_t l = 0; l < lanes_; ++l) gather(term(k_step, l), step + l * m());
+    for (std::int64_t l = 0; l < lanes; ++l) gather(term(k_step, l), step + l * m());
     gathered = 1;
   }
   return step + lane * m();

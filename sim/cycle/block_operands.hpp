@@ -10,15 +10,23 @@
 
 namespace widthwise::sim {
 
-/// M x K and K x N operands of a pack in one tile. The reduction is cut into K-steps of `lanes`
-/// terms: with im2col over all terms (channel, kernel position), else over the channels of one
-/// kernel position after the other. Groups of a pack lie on the diagonal; lanes that hold nothing
-/// give zeros.
+/// How the reduction is cut into K-steps: with im2col over all terms (channel, kernel position),
+/// else over the channels of some kernel positions after the other.
+struct ReductionCut {
+  bool im2col = false;
+  std::int64_t lanes = 1;      // terms of a K-step, or of one kernel position in it
+  std::int64_t positions = 1;  // kernel positions side by side
+  bool folded = false;         // pixels of a stride are channels (engine.hpp)
+  [[nodiscard]] std::int64_t all_lanes() const { return lanes * positions; }
+};
+
+/// M x K and K x N operands of a pack in one tile. Groups of a pack lie on the diagonal; lanes that
+/// hold nothing give zeros.
 class BlockOperands {
  public:
   /// `first_group` and `groups` of the pack. The operands outlive this.
   BlockOperands(const LayerOperands& layer, const TileBlock& block, std::int64_t first_group,
-                std::int64_t groups, bool im2col, std::int64_t lanes);
+                std::int64_t groups, const ReductionCut& cut);
 
   [[nodiscard]] std::int64_t m() const { return block_.m(); }
   [[nodiscard]] std::int64_t n() const { return block_.n.size * groups_; }
@@ -46,10 +54,12 @@ class BlockOperands {
   const LayerOperands* layer_;
   TileBlock block_;
   std::int64_t first_group_, groups_;
-  bool im2col_;
-  std::int64_t lanes_;
-  std::int64_t kernel_, terms_, steps_per_run_, k_steps_;
-  std::vector<std::int32_t> activations_;  // [k_steps x lanes][m], as far as asked for
+  ReductionCut cut_;
+  std::int64_t kernel_, channels_;
+  std::int64_t cut_kernel_ = 1,
+               cut_kernel_w_ = 1;  // positions that follow each other, folded or not
+  std::int64_t terms_ = 1, steps_per_run_ = 1, k_steps_ = 1;
+  std::vector<std::int32_t> activations_;  // [k_steps x all lanes][m], as far as asked for
   std::vector<std::int8_t> gathered_;      // per K-step
 };
 

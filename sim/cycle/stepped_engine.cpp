@@ -56,9 +56,12 @@ ArrayShape array_shape(const LayerPlan& plan, const Engine& engine, const LayerO
   // wavefronts.
   shape.columns = engine.columns;
   if (engine.kind == EngineKind::bit_serial) shape.columns *= engine.tiles;
-  shape.products = mode.products;
-  shape.streams = plan.engine->timing().schedule().streams;
-  shape.weight = cut_of(engine, operands.weight, mode.weight_passes, mode.weight_bits_per_pass,
+  const FoldSchedule schedule = plan.engine->timing().schedule();
+  shape.products = mode.products * schedule.positions;
+  shape.streams = schedule.streams;
+  if (schedule.columns_in_time) shape.columns_in_time = engine.columns;
+  shape.weight = cut_of(engine, operands.weight, ceil_div(mode.weight_passes, schedule.planes),
+                        static_cast<BitWidth>(mode.weight_bits_per_pass * schedule.planes),
                         engine.serial != SerialOperand::activations);
   shape.activation = cut_of(engine, operands.activation, mode.activation_passes,
                             mode.activation_bits_per_pass, engine.serial != SerialOperand::weights);
@@ -75,7 +78,9 @@ SteppedEngine::SteppedEngine(const LayerPlan& plan, const Engine& engine,
       schedule_(plan.engine->timing().schedule()),
       shape_(array_shape(plan, engine, operands)),
       serial_(engine.kind == EngineKind::bit_serial),
+      columns_(engine.columns),
       block_columns_(static_cast<std::int64_t>(engine.columns) * engine.tiles),
+      position_block_(engine.position_block),
       result_(static_cast<std::size_t>(operands.shape.output_elements())) {
   const int copies = serial_ ? 1 : engine.tiles;
   for (int copy = 0; copy < copies; ++copy) arrays_.push_back(make_array(engine, shape_));
@@ -111,8 +116,7 @@ bool SteppedEngine::idle() const {
 }
 
 std::int64_t SteppedEngine::used_columns() const {
-  return std::min(shape_.columns,
-                  schedule_.streams == StreamAxis::n ? fold_.m_count : fold_.n_count);
+  return std::min(columns_, schedule_.streams == StreamAxis::n ? fold_.m_count : fold_.n_count);
 }
 
 std::int64_t SteppedEngine::latency(std::int64_t used_columns) const {
@@ -129,14 +133,17 @@ void SteppedEngine::begin_step(const StepStart& start) {
   counted_ = {};
   start_up_ = emptying_ = 0;
   const std::int64_t pack = plan_.engine->pack();
+  const ReductionCut cut{.im2col = plan_.engine->im2col(),
+                         .lanes = plan_.engine->timing().lanes_along_k(),
+                         .positions = schedule_.positions,
+                         .folded = schedule_.folded};
   std::vector<Pack> packs;
   for (std::int64_t group = 0; group < block_.groups.size; group += pack) {
     Pack part;
     part.first_group = block_.groups.begin + group;
     part.groups = std::min(pack, block_.groups.size - group);
-    part.operands = std::make_shared<BlockOperands>(operands_, block_, part.first_group,
-                                                    part.groups, plan_.engine->im2col(),
-                                                    plan_.engine->timing().lanes_along_k());
+    part.operands =
+        std::make_shared<BlockOperands>(operands_, block_, part.first_group, part.groups, cut);
     if (start.step.starts_output) {
       part.sums = arrays_.front()->new_sums(part.operands->m(), part.operands->n());
       if (start.step.loads_sums && start.step.k_tile > 0) load_sums(part, block_);
@@ -213,12 +220,16 @@ bool SteppedEngine::next_fold() {
     size = std::min(side, extent - first);
   };
   if (schedule_.streams == StreamAxis::k) {
-    cut(operands.m(), shape_.rows, block_index_, fold_.m, fold_.m_count);
-    cut(operands.n(), block_columns_, inner_index_, fold_.n, fold_.n_count);
+    place_positions();
+    if (!schedule_.staggered) {
+      cut(operands.n(), block_columns_, inner_index_, fold_.n, fold_.n_count);
+    }
+    fold_lead_in_ = lead_in();
     prepare_issues(pack);
-    if (++inner_index_ < ceil_div(operands.n(), block_columns_)) return true;
+    const std::int64_t blocks = schedule_.staggered ? 1 : ceil_div(operands.n(), block_columns_);
+    if (++inner_index_ < blocks) return true;
     inner_index_ = 0;
-    if (++block_index_ < ceil_div(operands.m(), shape_.rows)) return true;
+    if (++block_index_ < position_blocks().count) return true;
     block_index_ = 0;
     ++pack_;
     return true;
@@ -244,7 +255,140 @@ bool SteppedEngine::next_fold() {
   return true;
 }
 
+SteppedEngine::PositionBlocks SteppedEngine::position_blocks() const {
+  if (schedule_.staggered) return {block_.m(), block_.m()};
+  if (!position_block_) {
+    const std::int64_t blocks = ceil_div(block_.m(), shape_.rows);
+    return {blocks, blocks};
+  }
+  const std::int64_t in_row = ceil_div(block_.columns.size, position_block_->width);
+  return {block_.batch.size * ceil_div(block_.rows.size, position_block_->height) * in_row, in_row};
+}
+
+void SteppedEngine::place_positions() {
+  if (schedule_.staggered || !position_block_) {
+    const std::int64_t rows = schedule_.staggered ? 1 : shape_.rows;
+    fold_.m = block_index_ * rows;
+    fold_.m_count = std::min(rows, block_.m() - fold_.m);
+    return;
+  }
+  const std::int64_t height = position_block_->height;
+  const std::int64_t width = position_block_->width;
+  const std::int64_t in_row = position_blocks().in_row;
+  const std::int64_t in_column = ceil_div(block_.rows.size, height);
+  const std::int64_t image = block_index_ / in_row / in_column;
+  const std::int64_t top = block_index_ / in_row % in_column * height;
+  const std::int64_t left = block_index_ % in_row * width;
+  auto rows = std::make_shared<std::vector<std::int64_t>>();
+  for (std::int64_t y = top; y < std::min(top + height, block_.rows.size); ++y) {
+    for (std::int64_t x = left; x < std::min(left + width, block_.columns.size); ++x) {
+      rows->push_back((image * block_.rows.size + y) * block_.columns.size + x);
+    }
+  }
+  fold_.m = rows->front();
+  fold_.m_count = static_cast<std::int64_t>(rows->size());
+  fold_.rows = std::move(rows);
+}
+
+std::int64_t SteppedEngine::lead_in() const {
+  if (inner_index_ > 0) return schedule_.at(PhaseEvent::next_channels);
+  if (block_index_ == 0) return schedule_.at(PhaseEvent::tile);
+  return schedule_.at(block_index_ % position_blocks().in_row == 0 ? PhaseEvent::next_row
+                                                                   : PhaseEvent::next_column);
+}
+
+std::vector<SerialIssue> SteppedEngine::timeline(const BlockOperands& operands) const {
+  std::vector<SerialIssue> timeline;
+  const auto idle = [&](std::int64_t cycles, std::int64_t why = SerialIssue::kIdle) {
+    timeline.resize(timeline.size() + static_cast<std::size_t>(cycles), {why, 0, 0});
+  };
+  const auto issue = [&](std::int64_t k_step, std::int64_t pass) {
+    for (std::int64_t column = 0; column < shape_.columns_in_time; ++column) {
+      timeline.push_back({k_step, pass, column});
+    }
+  };
+  if (!schedule_.phases) {
+    for (std::int64_t pass = 0; pass < shape_.passes(); ++pass) {
+      for (std::int64_t k_step = 0; k_step < operands.k_steps(); ++k_step) {
+        issue(k_step, pass);
+        idle(schedule_.interval[operands.is_edge(k_step) ? 1 : 0] - shape_.columns_in_time,
+             SerialIssue::kWait);
+      }
+      const auto cycles = static_cast<std::int64_t>(timeline.size());
+      const std::int64_t stream = cycles - pass * fold_.pass_cycles;
+      idle(round_up(stream, schedule_.block) - stream + schedule_.gap);
+    }
+    return timeline;
+  }
+  const std::int64_t after = schedule_.at(PhaseEvent::step) - schedule_.before_stream;
+  for (std::int64_t k_step = 0; k_step < operands.k_steps(); ++k_step) {
+    if (k_step > 0) idle(schedule_.at(PhaseEvent::next_reduction));
+    for (std::int64_t activation = 0; activation < shape_.activation.passes; ++activation) {
+      if (activation > 0) idle(schedule_.at(PhaseEvent::next_pass));
+      idle(schedule_.before_stream);
+      for (std::int64_t weight = 0; weight < shape_.weight.passes; ++weight) {
+        issue(k_step, weight * shape_.activation.passes + activation);
+      }
+      idle(after);
+    }
+  }
+  return timeline;
+}
+
+void SteppedEngine::prepare_staggered(Pack& pack) {
+  const LayerTiming& timing = plan_.engine->timing();
+  if (pack.issues == nullptr) {
+    auto issues = std::make_shared<std::vector<std::int64_t>>();
+    const std::int64_t steps =
+        pack.operands->k_steps() * ceil_div(pack.operands->n(), block_columns_);
+    for (std::int64_t step = 0; step < steps; ++step) {
+      // So many steps end with the passes of the last one.
+      const std::int64_t at =
+          timing.staggered_cycles(step + 1, schedule_.interval[0]) - shape_.passes();
+      issues->resize(static_cast<std::size_t>(at), -1);
+      issues->push_back(step);
+    }
+    pack.issues = std::move(issues);
+  }
+  const std::int64_t steps = pack.issues->back() + 1;
+  fold_.issues = pack.issues;
+  fold_.staggered = true;
+  fold_.passes = 1;
+  fold_stream_ = timing.staggered_cycles(steps, schedule_.interval[0]);
+  fold_.waits = fold_stream_ - timing.staggered_cycles(steps, 1);
+  fold_.pass_cycles = round_up(fold_stream_, schedule_.block) + schedule_.gap;
+}
+
+void SteppedEngine::prepare_timeline(Pack& pack) {
+  if (schedule_.phases) {
+    fold_.passes = 1;
+  } else {
+    fold_stream_ = 0;
+    for (std::int64_t k_step = 0; k_step < pack.operands->k_steps(); ++k_step) {
+      fold_stream_ += schedule_.interval[pack.operands->is_edge(k_step) ? 1 : 0];
+    }
+    fold_.pass_cycles = round_up(fold_stream_, schedule_.block) + schedule_.gap;
+  }
+  if (pack.timeline == nullptr) {
+    pack.timeline = std::make_shared<const std::vector<SerialIssue>>(timeline(*pack.operands));
+  }
+  fold_.timeline = pack.timeline;
+  if (schedule_.phases) {
+    fold_stream_ = fold_.pass_cycles = static_cast<std::int64_t>(pack.timeline->size());
+  }
+}
+
+/// When each K-step of a pass enters the array.
 void SteppedEngine::prepare_issues(Pack& pack) {
+  fold_.passes = shape_.passes();
+  if (schedule_.staggered) {
+    prepare_staggered(pack);
+    return;
+  }
+  if (schedule_.phases || schedule_.columns_in_time) {
+    prepare_timeline(pack);
+    return;
+  }
   if (pack.issues == nullptr) {
     auto issues = std::make_shared<std::vector<std::int64_t>>();
     for (std::int64_t k_step = 0; k_step < pack.operands->k_steps(); ++k_step) {
@@ -255,8 +399,8 @@ void SteppedEngine::prepare_issues(Pack& pack) {
     pack.issues = std::move(issues);
   }
   fold_.issues = pack.issues;
-  fold_.pass_cycles =
-      round_up(static_cast<std::int64_t>(pack.issues->size()), schedule_.block) + schedule_.gap;
+  fold_stream_ = static_cast<std::int64_t>(pack.issues->size());
+  fold_.pass_cycles = round_up(fold_stream_, schedule_.block) + schedule_.gap;
 }
 
 /// When the next fold's stream starts and ends.
@@ -282,13 +426,14 @@ void SteppedEngine::schedule_fold() {
           std::max(earliest, schedule_.load_hidden ? std::max(previous_end, previous_start + load)
                                                    : previous_end + load);
     }
-    const auto stream = static_cast<std::int64_t>(fold_.issues->size());
-    std::int64_t cycles = shape_.passes() * fold_.pass_cycles;
+    fold_.start += fold_lead_in_;
+    const std::int64_t stream = fold_stream_;
+    std::int64_t cycles = fold_.passes * fold_.pass_cycles;
     stream_issues_end_ = fold_.start + cycles - fold_.pass_cycles + stream;
     if (last) {
       cycles -= schedule_.gap;
       if (schedule_.pipelined && !schedule_.pad_last) {
-        cycles = (shape_.passes() - 1) * fold_.pass_cycles + stream;
+        cycles = (fold_.passes - 1) * fold_.pass_cycles + stream;
       }
     }
     stream_end_ = fold_.start + cycles;
@@ -333,12 +478,21 @@ void SteppedEngine::count(Cycle now) {
     }
     bool issues = false;
     if (schedule_.streams == StreamAxis::k) {
-      const std::int64_t within = (now - fold_.start) % fold_.pass_cycles;
-      if (within >= static_cast<std::int64_t>(fold_.issues->size())) {
+      const std::int64_t since = now - fold_.start;
+      const std::int64_t within = since % fold_.pass_cycles;
+      const SerialIssue* issue =
+          fold_.timeline != nullptr ? &(*fold_.timeline)[static_cast<std::size_t>(since)] : nullptr;
+      if (issue != nullptr ? issue->k_step == SerialIssue::kIdle : within >= fold_stream_) {
         ++counted_.fill;
         return;
       }
-      issues = (*fold_.issues)[static_cast<std::size_t>(within)] >= 0;
+      if (fold_.staggered) {
+        issues = within >= fold_.waits;  // how many cycles a port costs is known, not which
+      } else if (issue != nullptr) {
+        issues = issue->k_step >= 0;
+      } else {
+        issues = (*fold_.issues)[static_cast<std::size_t>(within)] >= 0;
+      }
     } else {
       issues = (now - fold_.start) % fold_.interval == 0;
     }

@@ -8,7 +8,9 @@
 // the array (operands come at intervals).
 //
 // Fold order: blocks of output channels (M streams), of positions (N streams) or of both (K
-// streams), then K-steps, then passes; the same as LayerTiming counts.
+// streams), then K-steps, then passes; the same as LayerTiming counts. Staggered vectors, folded
+// inputs, blocks of positions, columns in time and phases go by what engine.hpp says of them; a
+// phase is a delay, whatever the machine does in it.
 //
 // Ignored: bank conflicts of the buffers, and the width of registers other than accumulators.
 #pragma once
@@ -16,6 +18,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -75,6 +78,7 @@ class SteppedEngine {
     std::shared_ptr<BlockOperands> operands;
     std::shared_ptr<OutputSums> sums;
     std::shared_ptr<const std::vector<std::int64_t>> issues;  // where K streams
+    std::shared_ptr<const std::vector<SerialIssue>> timeline;
   };
   struct Output {  // on its way out
     Cycle at = 0;
@@ -87,6 +91,19 @@ class SteppedEngine {
   bool next_fold();
   void schedule_fold();
   void prepare_issues(Pack& pack);
+  void prepare_staggered(Pack& pack);
+  void prepare_timeline(Pack& pack);
+  /// All cycles of a fold from its first step on.
+  [[nodiscard]] std::vector<SerialIssue> timeline(const BlockOperands& operands) const;
+  /// Blocks of output positions of the step, and in a row of them.
+  struct PositionBlocks {
+    std::int64_t count = 1, in_row = 1;
+  };
+  [[nodiscard]] PositionBlocks position_blocks() const;
+  /// Puts a block of output positions on the rows.
+  void place_positions();
+  /// Cycles before the first step of a fold: phases at the tile, or where a loop goes on.
+  [[nodiscard]] std::int64_t lead_in() const;
   void end_step(Cycle at);
   void count(Cycle now);
   void load_sums(Pack& pack, const TileBlock& block);
@@ -99,7 +116,9 @@ class SteppedEngine {
   FoldSchedule schedule_;
   ArrayShape shape_;
   bool serial_;
-  std::int64_t block_columns_;  // of all copies of the array
+  std::int64_t columns_;        // of one copy of the array
+  std::int64_t block_columns_;  // of all copies
+  std::optional<PositionBlock> position_block_;
   std::vector<std::unique_ptr<ArrayModel>> arrays_;
   std::vector<std::int64_t> result_;
 
@@ -116,6 +135,8 @@ class SteppedEngine {
 
   // The fold at work: [fold_.start, stream_end_) streams, until fold_end_ nothing else starts.
   Fold fold_;
+  std::int64_t fold_stream_ = 0;   // where K streams: cycles of a pass until its last operand is in
+  std::int64_t fold_lead_in_ = 0;  // phases before its first step
   bool begun_ = false;
   Cycle stream_issues_end_ = 0;  // the last operand has entered
   Cycle stream_end_ = 0;         // padding and gaps of passes included

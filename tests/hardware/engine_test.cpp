@@ -337,11 +337,9 @@ class Loops {
         !k_in_time_ && c_.engine.dataflow == Dataflow::input_stationary ? m : n;
     const std::int64_t used = std::min<std::int64_t>(c_.engine.columns, across);
     // The last fold has no successor: no gap, no padding, no load of weights that do not come.
-    const bool gap_inside =
-        k_in_time_ && !(c_.vectors && c_.engine.fully_connected == VectorMapping::staggered);
     const std::int64_t last =
-        gap_inside ? last_before_ + padded(last_stream_) + t.fold_gap : padded(last_stream_);
-    const std::int64_t gap = gap_inside ? 0 : t.fold_gap;
+        k_in_time_ ? last_before_ + padded(last_stream_) + t.fold_gap : padded(last_stream_);
+    const std::int64_t gap = k_in_time_ ? 0 : t.fold_gap;
     const std::int64_t whole = (*t.load_hidden ? std::max(last, load_) : last + load_) + gap;
     const std::int64_t needed =
         last_before_ + (t.pad_last_block ? padded(last_stream_) : last_stream_);
@@ -406,7 +404,7 @@ class Loops {
     time.busy += busy;
     time.wait += stream - busy;
     time.other += padded(stream) - stream + e.timing.fold_gap +
-                  around(padded(stream), std::min<std::int64_t>(e.columns, n));
+                  around(padded(stream) + e.timing.fold_gap, std::min<std::int64_t>(e.columns, n));
   }
 
   /// Cycles of a fold beside its stream and its gap.

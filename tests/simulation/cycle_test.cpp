@@ -95,11 +95,28 @@ SimulationOptions stepped(bool signed_weights = true, bool signed_activations = 
   return options;
 }
 
+/// As above; images of one position, which may be staggered.
+Workload vectors_of_every_width(const Accelerator& machine, unsigned seed) {
+  Random random(seed);
+  std::vector<Workload> singles;
+  for (BitWidth weight = 1; weight <= kMaxOperandWidth; ++weight) {
+    for (BitWidth activation = 1; activation <= kMaxOperandWidth; ++activation) {
+      const LayerWidths widths{weight, activation};
+      if (!width_mode(machine.engine, widths)) continue;
+      const Shape shape = {random(1, 3), random(1, 60)};
+      singles.push_back(single(infer_fully_connected(shape, random(1, 60)), shape, widths));
+    }
+  }
+  return layers(singles);
+}
+
 /// Every pair of widths, in all four combinations of signs: exact, in the cycles of the tile
 /// fidelity.
-void check_exact(const Accelerator& machine, const std::string& name) {
+void check_exact(const Accelerator& machine, const std::string& name, bool vectors = false) {
   static unsigned seed = 0;
-  const Workload work = every_width(machine, ++seed);
+  ++seed;
+  const Workload work =
+      vectors ? vectors_of_every_width(machine, seed) : every_width(machine, seed);
   const EnergyTable energy = example_energy();
   const Figures tile = simulated(work.network, work.widths, machine, energy);
   REQUIRE(tile.layers.size() > 8);
@@ -119,9 +136,28 @@ void check_exact(const Accelerator& machine, const std::string& name) {
         CHECK(numerics.overflows == 0);
         CHECK(cycle.layers[i].latency == tile.layers[i].latency);
         CHECK(cycle.layers[i].cycles.busy == tile.layers[i].cycles.busy);
+        if (!machine.engine.timing.phases.empty()) {
+          CHECK(cycle.layers[i].cycles == tile.layers[i].cycles);
+        }
       }
     }
   }
+}
+
+/// Blocks of positions, kernel positions side by side, phases.
+Engine phased(Random& random) {
+  Engine engine = serial(6, 5, 7, SerialOperand::both);
+  engine.position_block = PositionBlock{2, 3};
+  engine.blocks = static_cast<int>(random(1, 9));
+  engine.activation_bits_per_cycle = 4;
+  for (const char* name : {"load", "compute", "store"}) {
+    Phase& phase = engine.timing.phases.emplace_back(Phase{.name = name});
+    for (PhaseCycles& at : phase.at) {
+      at = {.kernel = static_cast<int>(random(0, 1)), .constant = static_cast<int>(random(0, 5))};
+    }
+  }
+  engine.timing.phases[1].at[static_cast<std::size_t>(PhaseEvent::step)].stream = true;
+  return engine;
 }
 
 /// The layer by nested loops over its output, kernel and channels.
@@ -254,6 +290,71 @@ TEST_CASE("stepped bit-serial arrays are exact at every width") {
   }
 }
 
+TEST_CASE("stepped arrays with folded inputs are exact at every width") {
+  for (const int channels : {1, 2, 3}) {
+    for (const Dataflow dataflow : kDataflows) {
+      Engine engine = array(4, 5, dataflow);
+      engine.fold_stride_channels = channels;
+      check_exact(roomy(engine), "folded");
+    }
+    Engine engine = serial(3, 5, 7, SerialOperand::activations);
+    engine.fold_stride_channels = channels;
+    check_exact(roomy(engine), "folded, bit-serial");
+  }
+}
+
+TEST_CASE("stepped bit-serial arrays with staggered vectors are exact at every width") {
+  for (const SerialOperand operand :
+       {SerialOperand::both, SerialOperand::weights, SerialOperand::activations}) {
+    for (const int rows : {3, 20}) {
+      Engine engine = serial(rows, 5, 7, operand);
+      engine.fully_connected = VectorMapping::staggered;
+      engine.tiles = rows == 3 ? 2 : 1;
+      check_exact(roomy(engine), "staggered", true);
+      engine.timing.folds = FoldOverlap::serial;
+      engine.timing.fold_gap = 3;
+      engine.timing.drain = LinearCycles{.columns = 1, .used_columns = 1, .constant = 2};
+      check_exact(roomy(engine), "staggered, serial folds", true);
+      engine.timing.folds = FoldOverlap::pipelined;
+      engine.timing.load = LinearCycles{.rows = 4, .constant = 9};
+      engine.timing.load_hidden = operand == SerialOperand::both;
+      engine.timing.stream_block = 7;
+      check_exact(roomy(engine), "staggered, loads, blocks, gaps", true);
+    }
+  }
+}
+
+TEST_CASE("stepped bit-serial arrays with blocks of positions and columns in time are exact") {
+  for (const SerialOperand operand :
+       {SerialOperand::both, SerialOperand::weights, SerialOperand::activations}) {
+    Engine engine = serial(6, 5, 7, operand);
+    engine.position_block = PositionBlock{3, 2};
+    check_exact(roomy(engine), "blocks of positions");
+    engine.blocks = 9;
+    check_exact(roomy(engine), "kernel positions and planes side by side");
+    engine.columns_in_time = true;
+    engine.tiles = 2;
+    engine.timing.fold_gap = 2;
+    engine.timing.stream_block = 4;
+    check_exact(roomy(engine), "columns in time");
+    engine.position_block.reset();
+    engine.blocks = 4;
+    engine.timing.folds = FoldOverlap::serial;
+    engine.groups = GroupMapping::block_diagonal;
+    check_exact(roomy(engine), "columns in time, packed groups");
+  }
+}
+
+TEST_CASE("stepped bit-serial arrays with phases are exact at every width") {
+  Random random(12);
+  for (int i = 0; i < 6; ++i) {
+    Engine engine = phased(random);
+    engine.columns_in_time = i % 2 == 0;
+    engine.tiles = i % 3 == 0 ? 2 : 1;
+    check_exact(roomy(engine), "phases");
+  }
+}
+
 TEST_CASE("stepped arrays behind small buffers and narrow ports are exact") {
   // Tiles of all loops, partial sums that travel, stalls, intervals between operands.
   const EnergyTable energy = example_energy();
@@ -272,12 +373,22 @@ TEST_CASE("stepped arrays behind small buffers and narrow ports are exact") {
   }
   engines.push_back(serial(3, 5, 7, SerialOperand::both));
   engines.push_back(serial(3, 5, 70, SerialOperand::weights));
+  engines.push_back(serial(3, 5, 7, SerialOperand::activations));
+  engines.back().fully_connected = VectorMapping::staggered;
+  engines.back().fold_stride_channels = 3;
+  engines.push_back(serial(6, 5, 7, SerialOperand::both));
+  engines.back().position_block = PositionBlock{2, 3};
+  engines.back().columns_in_time = true;
+  engines.back().blocks = 5;
+  Random phases(9);
+  engines.push_back(phased(phases));
   for (const Engine& engine : engines) {
     Accelerator machine = roomy(engine);
     machine.ideal_memory = false;
     machine.memory.dram.latency = Cycles(11);
     for (const std::int64_t bytes : {512, 4096}) {
       for (const bool ports : {false, true}) {
+        if (ports && !engine.timing.phases.empty()) continue;  // they have none
         machine.memory.input_buffer.capacity = machine.memory.weight_buffer.capacity =
             machine.memory.output_buffer.capacity = Bytes(bytes);
         if (ports) {
@@ -290,6 +401,10 @@ TEST_CASE("stepped arrays behind small buffers and narrow ports are exact") {
           const LayerWidths widths{static_cast<BitWidth>(random(1, 8)),
                                    static_cast<BitWidth>(random(1, 8))};
           Workload single = random_layer(random, 9, 12, widths);
+          if (engine.fully_connected == VectorMapping::staggered && random.coin()) {
+            const Shape shape = {random(1, 3), random(1, 60)};
+            single = test::single(infer_fully_connected(shape, random(1, 60)), shape, widths);
+          }
           if (single.network.layers().front().compute->k() * 2 > bytes / 4) continue;
           singles.push_back(std::move(single));
         }

@@ -1,6 +1,7 @@
 // Cycles of the shipped Stripes and Loom without memory limits against the laws of DNNsim (lanes L
 // along input channels, R windows, C filters, T tiles; O output windows, F filters, G groups,
-// kernel K, I input channels), in closed form and simulated:
+// kernel K, I input channels), in closed form, simulated, and, where that is not too long, stepped
+// on integers:
 //
 //   convolution      c(O, R) G c(c(F / G, C), T) Kh Kw c(I / G, L), times a (Stripes) or
 //                    c(a, activation bits a cycle) w (Loom); a strided first layer of three
@@ -10,6 +11,7 @@
 //
 // The laws reproduced every run of DNNsim (280 of 280, static precision).
 #include <cstdint>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -25,6 +27,8 @@ using namespace widthwise::test;
 namespace {
 
 std::int64_t c(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+constexpr std::int64_t kMostStepped = 200'000;  // cycles of all layers
 
 struct Geometry {
   std::int64_t rows = 16, columns = 16, tiles = 1, lanes = 16, activation_bits = 1;
@@ -97,6 +101,14 @@ struct Layers {
     cycles.push_back(expected);
   }
 
+  void check_stepped(const Figures& cycle) const {
+    for (std::size_t i = 0; i < cycles.size(); ++i) {
+      CHECK(cycle.layers[i].latency == Cycles(cycles[i]));
+      REQUIRE(cycle.layers[i].numerics);
+      CHECK(cycle.layers[i].numerics->wrong_outputs == 0);
+    }
+  }
+
   void check(const Accelerator& accelerator) {
     const Network network = builder.build();
     plan.stored.assign(network.tensors().size(), 8);
@@ -105,6 +117,11 @@ struct Layers {
     const CostReport analytic = analytic_cost(network, plan, accelerator, energy);
     const Figures tile = simulated(network, plan, accelerator, energy);
     REQUIRE(tile.layers.size() == cycles.size());
+    const bool brief =
+        std::accumulate(cycles.begin(), cycles.end(), std::int64_t{0}) < kMostStepped;
+    SimulationOptions options;
+    options.step_cycles = true;
+    if (brief) check_stepped(simulated(network, plan, accelerator, energy, options));
     for (std::size_t i = 0; i < cycles.size(); ++i) {
       const Engine& e = accelerator.engine;
       INFO(accelerator.name << " " << e.rows << "x" << e.columns << "x" << e.tiles << " lanes "

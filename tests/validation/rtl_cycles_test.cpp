@@ -250,6 +250,15 @@ void check_rbe(const RbeRun& run, std::int64_t cycles) {
               << run.out_bits);
   CHECK(report.layers[0].latency == Cycles(cycles));
   CHECK(tile.layers[0].latency == Cycles(cycles));
+  if (cycles <= kMostStepped) {
+    SimulationOptions options;
+    options.step_cycles = true;
+    const Figures cycle = simulated(work.network, work.widths, machine, energy, options);
+    CHECK(cycle.layers[0].latency == Cycles(cycles));
+    CHECK(cycle.layers[0].cycles == tile.layers[0].cycles);
+    REQUIRE(cycle.layers[0].numerics);
+    CHECK(cycle.layers[0].numerics->wrong_outputs == 0);
+  }
   const auto law = rbe_law(run);
   const std::vector<std::string> names{"load", "compute", "normalize", "store", "index"};
   REQUIRE(report.layers[0].phases.size() == names.size());
