@@ -112,7 +112,7 @@ void SteppedEngine::begin_fold() {
 }
 
 bool SteppedEngine::idle() const {
-  return !at_work_ && pending_.empty() && outputs_.empty() && arrays_empty();
+  return !at_work_ && begun_ && pending_.empty() && outputs_.empty() && arrays_empty();
 }
 
 std::int64_t SteppedEngine::used_columns() const {
@@ -514,7 +514,7 @@ void SteppedEngine::count(Cycle now) {
 void SteppedEngine::tick(Cycle now) {
   completed_.clear();
   step_over_ = false;
-  if (at_work_ && !begun_ && fold_.start == now) {
+  if (!begun_ && fold_.start == now) {
     begin_fold();
     begun_ = true;
   }
@@ -523,7 +523,9 @@ void SteppedEngine::tick(Cycle now) {
   }
   if (at_work_ && now >= step_.begin) {
     if (more_folds_ || now < step_end_) count(now);
-    if (begun_ && more_folds_ && now + 1 >= fold_end_) schedule_fold();
+    // The layer's last fold may end, by its published cycles, before it has begun.
+    const auto last_fold = [&] { return step_.last && pack_ == packs_.size(); };
+    while (more_folds_ && now + 1 >= fold_end_ && (begun_ || last_fold())) schedule_fold();
     if (!more_folds_ && now + 1 >= step_end_) {
       at_work_ = false;
       step_over_ = true;
