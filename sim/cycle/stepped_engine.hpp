@@ -138,8 +138,8 @@ class SteppedEngine {
   std::int64_t fold_stream_ = 0;   // where K streams: cycles of a pass until its last operand is in
   std::int64_t fold_lead_in_ = 0;  // phases before its first step
   bool begun_ = true;              // or there is none
-  Cycle stream_issues_end_ = 0;  // the last operand has entered
-  Cycle stream_end_ = 0;         // padding and gaps of passes included
+  Cycle stream_issues_end_ = 0;    // the last operand has entered
+  Cycle stream_end_ = 0;           // padding and gaps of passes included
   Cycle fold_end_ = 0;
   Cycle step_end_ = -1;
 
