@@ -14,8 +14,9 @@ AreaEstimate estimate_area(const Accelerator& accelerator, const EnergyTable& ta
   const Engine& engine = accelerator.engine;
   const Memory& memory = accelerator.memory;
   AreaEstimate area;
-  area.array = find_unit(table, engine.unit, engine.accumulator_bits, diagnostics).area *
-               static_cast<double>(unit_count(engine));
+  area.array =
+      find_unit(table, engine.unit, engine.lanes, engine.accumulator_bits, diagnostics).area *
+      static_cast<double>(unit_count(engine));
   area.input_buffer = memory_area(memory.input_buffer.sram, memory.input_buffer.capacity);
   area.weight_buffer = memory_area(memory.weight_buffer.sram, memory.weight_buffer.capacity);
   area.output_buffer = memory_area(memory.output_buffer.sram, memory.output_buffer.capacity);

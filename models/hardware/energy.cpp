@@ -25,7 +25,8 @@ EnergyModel::EnergyModel(const Accelerator& accelerator, const EnergyTable& tabl
       units_(static_cast<double>(unit_count(accelerator.engine))),
       post_(table.post) {
   Diagnostics diagnostics;
-  unit_ = find_unit(table, accelerator.engine.unit, engine_accumulator_bits_, diagnostics);
+  unit_ = find_unit(table, accelerator.engine.unit, accelerator.engine.lanes,
+                    engine_accumulator_bits_, diagnostics);
   dram_ = find_dram(table, accelerator.memory.dram.technology, diagnostics);
   const auto& memory = accelerator.memory;
   const auto buffer = [&](const Buffer& config) {

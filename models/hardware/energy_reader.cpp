@@ -1,6 +1,7 @@
 #include "models/hardware/energy_reader.hpp"
 
 #include <map>
+#include <set>
 #include <utility>
 
 #include "models/base/units.hpp"
@@ -18,6 +19,7 @@ constexpr Range<double> kNodesNm{1, 1000};
 constexpr Range<double> kVoltages{0.1, 10};
 constexpr Range<int> kOperandWidths{kMinOperandWidth, kMaxOperandWidth};
 constexpr Range<int> kAccumulatorWidths{1, 64};
+constexpr Range<int> kLanes{1, 65536};
 
 /// Reports the second row of a name or the like; keys are what makes a row.
 template <class Key>
@@ -50,6 +52,11 @@ UnitEnergy read_unit(MapReader& reader) {
   reader.quantity("leakage", Need::required, unit.leakage, kPower, kPowers);
   reader.quantity("area", Need::required, unit.area, kArea, kAreas);
   reader.text("source", Need::required, unit.source);
+  if (reader.text("family", Need::optional, unit.family)) {
+    reader.integer("lanes", Need::required, unit.lanes, kLanes);
+  } else {
+    reader.refuse("lanes", "not allowed without 'family'");
+  }
   BitWidth accumulator_bits = 0;
   if (reader.integer("accumulator_bits", Need::optional, accumulator_bits, kAccumulatorWidths)) {
     unit.accumulator_bits = accumulator_bits;
@@ -88,6 +95,40 @@ AccumulatorBitEnergy read_accumulator_bit(MapReader reader) {
 }
 
 /// A unit without its accumulator must have something left.
+/// Units of a family have different lanes and the same operations, and no unit has its name.
+void check_families(const EnergyTable& table, MapReader& root) {
+  constexpr std::string_view kKey = "units";
+  const auto widths = [](const UnitEnergy& unit) {
+    std::set<std::pair<BitWidth, BitWidth>> pairs;
+    for (const OperationEnergy& operation : unit.operations) {
+      pairs.emplace(operation.weight_bits, operation.activation_bits);
+    }
+    return pairs;
+  };
+  std::map<std::string, std::vector<const UnitEnergy*>> families;
+  for (const UnitEnergy& unit : table.units) {
+    if (!unit.family.empty()) families[unit.family].push_back(&unit);
+  }
+  for (const auto& [family, members] : families) {
+    const std::string name = "family '" + family + "'";
+    const UnitEnergy& first = *members.front();
+    if (members.size() < 2) root.error(kKey, name + " has one unit; expected at least two");
+    for (const UnitEnergy& unit : table.units) {
+      if (unit.name == family) root.error(kKey, name + " has the name of a unit");
+    }
+    std::set<int> lanes;
+    for (const UnitEnergy* unit : members) {
+      if (!lanes.insert(unit->lanes).second) {
+        root.error(kKey, name + " has two units of " + std::to_string(unit->lanes) + " lanes");
+      }
+      if (widths(*unit) != widths(first) || unit->accumulator_bits != first.accumulator_bits) {
+        root.error(kKey, name + ": units '" + first.name + "' and '" + unit->name +
+                             "' differ in operations or accumulator");
+      }
+    }
+  }
+}
+
 void check_accumulators(const EnergyTable& table, MapReader& root) {
   if (!table.accumulator_bit) return;
   const AccumulatorBitEnergy& bit = *table.accumulator_bit;
@@ -179,6 +220,7 @@ EnergyTable read(YamlDocument document, const std::string& file) {
     table.accumulator_bit = read_accumulator_bit(root.map("accumulator_bit", Need::required));
   }
   check_accumulators(table, root);
+  check_families(table, root);
   table.srams = read_named<SramFamily>(root, "srams", read_sram_family);
   table.drams = read_named<DramEnergy>(root, "drams", read_dram);
   table.post = read_post(root.map("post_processing", Need::required));

@@ -27,6 +27,10 @@ struct UnitEnergy {
   SquareMicrometres area{0};      // of one unit
   std::vector<OperationEnergy> operations;
   std::string source;
+  /// Units that differ in their lanes alone are a family; an engine may name that and have the
+  /// figures of its own lanes. Empty: of none.
+  std::string family = {};
+  int lanes = 0;  // products a cycle; 0 without a family
   /// Of the unit that the figures are of; none: they are taken for any accumulator.
   std::optional<BitWidth> accumulator_bits = std::nullopt;
 };

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "models/base/text.hpp"
@@ -37,15 +39,59 @@ const Row* find_named(const std::vector<Row>& rows, const std::string& name,
   return nullptr;
 }
 
+/// The unit of a family at so many lanes, between its neighbours or beyond the two at an end;
+/// nothing if there is no such family.
+std::optional<UnitEnergy> of_family(const EnergyTable& table, const std::string& family,
+                                    int lanes) {
+  std::vector<const UnitEnergy*> members;
+  for (const UnitEnergy& unit : table.units) {
+    if (!family.empty() && unit.family == family) members.push_back(&unit);
+  }
+  if (members.size() < 2) return std::nullopt;
+  std::sort(members.begin(), members.end(),
+            [](const auto* a, const auto* b) { return a->lanes < b->lanes; });
+  std::size_t next = 1;
+  while (next + 1 < members.size() && members[next]->lanes < lanes) ++next;
+  const UnitEnergy& low = *members[next - 1];
+  const UnitEnergy& high = *members[next];
+  const auto line = [&](double at_low, double at_high) {
+    const double slope = (at_high - at_low) / (high.lanes - low.lanes);
+    return std::max(0.0, at_low + slope * (lanes - low.lanes));
+  };
+  UnitEnergy unit = low;
+  unit.name = family;
+  unit.lanes = lanes;
+  unit.clock_per_cycle =
+      Picojoules(line(low.clock_per_cycle.count(), high.clock_per_cycle.count()));
+  unit.leakage = Milliwatts(line(low.leakage.count(), high.leakage.count()));
+  unit.area = SquareMicrometres(line(low.area.count(), high.area.count()));
+  for (OperationEnergy& operation : unit.operations) {
+    const auto same = std::find_if(high.operations.begin(), high.operations.end(),
+                                   [&](const OperationEnergy& other) {
+                                     return other.weight_bits == operation.weight_bits &&
+                                            other.activation_bits == operation.activation_bits;
+                                   });
+    ensure(same != high.operations.end(), "units of a family have the same operations");
+    operation.energy = Picojoules(
+        line(low.lanes * operation.energy.count(), high.lanes * same->energy.count()) / lanes);
+  }
+  return unit;
+}
+
 double bytes_of(const SramEnergy& macro) { return static_cast<double>(macro.capacity.count()); }
 
 }  // namespace
 
-UnitEnergy find_unit(const EnergyTable& table, const std::string& name, BitWidth accumulator_bits,
-                     Diagnostics& diagnostics) {
-  const UnitEnergy* found = find_named(table.units, name, "units", table, diagnostics);
-  if (found == nullptr) return {};
-  UnitEnergy unit = *found;
+UnitEnergy find_unit(const EnergyTable& table, const std::string& name, int lanes,
+                     BitWidth accumulator_bits, Diagnostics& diagnostics) {
+  UnitEnergy unit;
+  if (auto in_family = of_family(table, name, lanes)) {
+    unit = *std::move(in_family);
+  } else {
+    const UnitEnergy* found = find_named(table.units, name, "units", table, diagnostics);
+    if (found == nullptr) return {};
+    unit = *found;
+  }
   const int further = accumulator_bits - unit.accumulator_bits.value_or(accumulator_bits);
   if (further == 0) return unit;
   if (!table.accumulator_bit) {

@@ -11,9 +11,10 @@ namespace widthwise {
 
 /// With clock, leakage and area of a unit with such an accumulator, and its operations as the table
 /// has them. Reports to the diagnostics where the unit states another width and the table does not
-/// say what a bit takes.
-UnitEnergy find_unit(const EnergyTable& table, const std::string& name, BitWidth accumulator_bits,
-                     Diagnostics& diagnostics);
+/// say what a bit takes. The name of a family: of a unit with so many lanes, on straight lines over
+/// lanes through the units of the family (of figures per cycle), at least 0.
+UnitEnergy find_unit(const EnergyTable& table, const std::string& name, int lanes,
+                     BitWidth accumulator_bits, Diagnostics& diagnostics);
 DramEnergy find_dram(const EnergyTable& table, const std::string& name, Diagnostics& diagnostics);
 
 /// A memory of a given capacity.

@@ -103,6 +103,40 @@ TEST_CASE("Every value of an energy table arrives where it belongs") {
   CHECK(table.post.source == "g");
 }
 
+TEST_CASE("Units of a family have lanes of their own and operations alike") {
+  const std::string second = R"(  - name: mac8_L2
+    family: mac
+    lanes: 2
+    clock: 0.2 pJ/cycle
+    leakage: 0.05 mW
+    area: 900 um2
+    source: a
+    operations:
+      - {weight_bits: 8, activation_bits: 8, energy: 0.9 pJ, source: b}
+      - {weight_bits: 4, activation_bits: 8, energy: 0.8 pJ, source: c}
+srams:)";
+  const std::string text =
+      with(with(kTable, "  - name: mac8\n", "  - name: mac8\n    family: mac\n    lanes: 1\n"),
+           "srams:", second);
+  CHECK(read(text) == kNoComplaint);
+  const EnergyTable table = parse_energy_table(text, "f.yaml");
+  CHECK(table.units[1].family == "mac");
+  CHECK(table.units[1].lanes == 2);
+  CHECK(read(with(kTable, "  - name: mac8\n", "  - name: mac8\n    family: mac\n")) ==
+        "f.yaml:6:1: error: units: family 'mac' has one unit; expected at least two\n"
+        "f.yaml:7:5: error: units[0]: missing key 'lanes'");
+  CHECK(read(with(kTable, "  - name: mac8\n", "  - name: mac8\n    lanes: 2\n")) ==
+        "f.yaml:8:5: error: units[0].lanes: not allowed without 'family'");
+  CHECK(read(with(text, "lanes: 2", "lanes: 1")) ==
+        "f.yaml:6:1: error: units: family 'mac' has two units of 1 lanes");
+  CHECK(read(with(text, "      - {weight_bits: 4, activation_bits: 8, energy: 0.8 pJ, source: c}\n",
+                  "")) ==
+        "f.yaml:6:1: error: units: family 'mac': units 'mac8' and 'mac8_L2' differ in operations "
+        "or accumulator");
+  CHECK(read(with(text, "name: mac8_L2", "name: mac")) ==
+        "f.yaml:6:1: error: units: family 'mac' has the name of a unit");
+}
+
 TEST_CASE("Every row of an energy table says where it comes from") {
   CHECK(read(with(kTable, "    source: a\n", "")) ==
         "f.yaml:7:5: error: units[0]: missing key 'source'");

@@ -1,9 +1,12 @@
 // Energy and area of units with other accumulators than the table's, against sums by hand.
 #include "models/hardware/energy.hpp"
 
+#include <string>
+
 #include <catch2/catch.hpp>
 
 #include "models/hardware/area.hpp"
+#include "models/hardware/table_lookup.hpp"
 
 using namespace widthwise;
 
@@ -122,4 +125,49 @@ TEST_CASE("another accumulator than the table's needs the figures of a bit") {
       "engine one of 48";
   CHECK_THROWS_WITH(EnergyModel(machine_with(48), table), message);
   CHECK_THROWS_WITH(estimate_area(machine_with(48), table), message);
+}
+
+TEST_CASE(
+    "a unit of a family has the figures of its lanes, on lines through those on either side") {
+  EnergyTable table = example_table();
+  table.units.clear();
+  const auto add = [&](int lanes, double clock, double energy, double area) {
+    UnitEnergy unit;
+    unit.name = "pe_" + std::to_string(lanes);
+    unit.family = "pe";
+    unit.lanes = lanes;
+    unit.clock_per_cycle = Picojoules(clock);
+    unit.leakage = Milliwatts(clock / 10);
+    unit.area = SquareMicrometres(area);
+    unit.operations = {{1, 1, Picojoules(energy), "example"}};
+    table.units.push_back(unit);
+  };
+  add(8, 20, 5, 100);   // 40 pJ of operations a cycle
+  add(32, 60, 3, 400);  // 96 pJ
+  add(16, 40, 4, 200);  // 64 pJ
+  const auto at = [&](int lanes) {
+    Diagnostics diagnostics;
+    const UnitEnergy unit = find_unit(table, "pe", lanes, 32, diagnostics);
+    CHECK(diagnostics.empty());
+    return unit;
+  };
+  const auto check = [&](int lanes, double clock, double per_cycle, double area) {
+    INFO(lanes << " lanes");
+    const UnitEnergy unit = at(lanes);
+    CHECK(unit.clock_per_cycle.count() == Approx(clock));
+    CHECK(unit.leakage.count() == Approx(clock / 10));
+    CHECK(lanes * unit.operations.at(0).energy.count() == Approx(per_cycle));
+    CHECK(unit.area.count() == Approx(area));
+  };
+  check(8, 20, 40, 100);
+  check(12, 30, 52, 150);
+  check(16, 40, 64, 200);
+  check(24, 50, 80, 300);
+  check(32, 60, 96, 400);
+  check(64, 100, 160, 800);
+  check(4, 10, 28, 50);
+  CHECK(at(1).area.count() == Approx(12.5));
+  // A unit of the family by its own name is as the table has it, whatever the lanes.
+  Diagnostics diagnostics;
+  CHECK(find_unit(table, "pe_32", 8, 32, diagnostics).area.count() == 400);
 }

@@ -8,6 +8,7 @@
 #include <catch2/catch.hpp>
 
 #include "models/hardware/energy_reader.hpp"
+#include "models/hardware/table_lookup.hpp"
 
 using namespace widthwise;
 
@@ -298,4 +299,16 @@ TEST_CASE("UNPU's unit takes 0.769 of the energy of a fixed multiplier at 16 bit
   const double serial = 16 * operation_fj(unpu, 1, 16) + clock_fj(unpu);
   const double parallel = operation_fj(fixed, 16, 16) + clock_fj(fixed);
   CHECK(serial == Approx(0.769 * parallel).epsilon(1e-3));
+}
+
+TEST_CASE("units of 16 lanes lie within a twentieth of the line through 8 and 32 lanes") {
+  EnergyTable table = read_energy_table(kFolder + "nangate45.yaml");
+  const UnitEnergy l16 = named(table.units, "pe_bs11_L16");
+  std::erase_if(table.units, [](const UnitEnergy& unit) { return unit.name == "pe_bs11_L16"; });
+  Diagnostics diagnostics;
+  const UnitEnergy line =
+      find_unit(table, "pe_bs11", 16, l16.accumulator_bits.value_or(32), diagnostics);
+  CHECK(clock_fj(line) == Approx(clock_fj(l16)).epsilon(0.05));
+  CHECK(operation_fj(line, 1, 1) == Approx(operation_fj(l16, 1, 1)).epsilon(0.05));
+  CHECK(line.area.count() == Approx(l16.area.count()).epsilon(0.05));
 }

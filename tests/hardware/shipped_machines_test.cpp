@@ -13,6 +13,7 @@
 #include "models/hardware/energy.hpp"
 #include "models/hardware/energy_reader.hpp"
 #include "models/hardware/engine.hpp"
+#include "models/hardware/table_lookup.hpp"
 
 using namespace widthwise;
 
@@ -114,10 +115,11 @@ TEST_CASE("every shipped accelerator finds its energies at all widths that it co
 TEST_CASE("a product of narrower operands never costs a shipped accelerator more energy") {
   for (const Accelerator& accelerator : all_shipped()) {
     const EnergyTable table = read_energy_table(accelerator.energy_table);
-    const auto unit = std::find_if(table.units.begin(), table.units.end(), [&](const auto& row) {
-      return row.name == accelerator.engine.unit;
-    });
-    REQUIRE(unit != table.units.end());
+    Diagnostics diagnostics;
+    const UnitEnergy found = find_unit(table, accelerator.engine.unit, accelerator.engine.lanes,
+                                       accelerator.engine.accumulator_bits, diagnostics);
+    CHECK_NOTHROW(diagnostics.throw_if_any());
+    const UnitEnergy* unit = &found;
     // Operations and the clock of the cycles that a product takes.
     const auto product_pj = [&](BitWidth weight, BitWidth activation) {
       const auto mode = width_mode(accelerator.engine, {weight, activation});
