@@ -18,6 +18,11 @@ EngineModule::EngineModule(sc_core::sc_module_name name, Context& context, PostP
     });
   }
   sc_core::sc_spawn([this] { process(); }, "process");
+  sc_core::sc_spawn_options options;
+  options.spawn_method();
+  options.dont_initialize();
+  options.set_sensitivity(&leaves_);
+  sc_core::sc_spawn([this] { let_out(); }, "let_out", &options);
 }
 
 void EngineModule::start(const LayerPlan& plan) {
@@ -117,8 +122,22 @@ void EngineModule::run_layer(const LayerPlan& plan) {
     if (step.releases_input || last) ++run.banks[static_cast<int>(Bank::input)].released;
     if (step.releases_weight || last) ++run.banks[static_cast<int>(Bank::weight)].released;
     if (last) finished_at_ = idle_since;
-    release_output(step, last);
+    if (last || finish == 0 || !step.ends_output) {
+      release_output(step, last);
+      continue;
+    }
+    // The last results are still on their way through the array.
+    leaving_.emplace_back(now() + ticks_of(finish), i);
+    if (leaving_.size() == 1) leaves_.notify(time_of(ticks_of(finish)));
+    context_.work_for_dmas();
   }
+}
+
+void EngineModule::let_out() {
+  for (; !leaving_.empty() && leaving_.front().first <= now(); leaving_.pop_front()) {
+    release_output(context_.run->steps[leaving_.front().second], false);
+  }
+  if (!leaving_.empty()) sc_core::next_trigger(time_of(leaving_.front().first - now()));
 }
 
 void EngineModule::release_output(const StepRecord& step, bool last) {

@@ -3,7 +3,9 @@
 // array takes that is stepped cycle by cycle (`cycle`).
 #pragma once
 
+#include <deque>
 #include <memory>
+#include <utility>
 
 #include <systemc>
 
@@ -33,6 +35,8 @@ class EngineModule : public sc_core::sc_module {
   void compute_layer(const LayerPlan& plan);
   /// The output tile of a step that is complete, or partial sums that leave.
   void release_output(const StepRecord& step, bool last);
+  /// Output tiles whose last results have come out of the array.
+  void let_out();
   /// Waits for the tiles of a step; returns when all are there, told by cause.
   void wait_for_tiles(const StepRecord& step, Ticks idle_since, std::int64_t preload, bool first);
 
@@ -42,6 +46,8 @@ class EngineModule : public sc_core::sc_module {
   std::unique_ptr<ArrayModule> array_;  // with operands
   const LayerPlan* plan_ = nullptr;
   sc_core::sc_event start_;
+  sc_core::sc_event leaves_;
+  std::deque<std::pair<Ticks, std::size_t>> leaving_;  // steps, and when their results are out
   Ticks finished_at_ = 0;
 };
 
