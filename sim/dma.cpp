@@ -159,7 +159,11 @@ void Dma::complete(Transfer& transfer) {
   auto& bank = run.banks[static_cast<std::size_t>(bank_of(transfer.stream))];
   if (is_store(transfer.stream)) {
     run.stored[fill] = 1;
-    ++bank.released;
+    // Slots are taken again in the order in which they were filled.
+    while (bank.released < run.output_fills &&
+           run.stored[static_cast<std::size_t>(bank.released)] != 0) {
+      ++bank.released;
+    }
     bank.ready_at[fill] = now();
     if (--run.stores_left == 0) context_.layer_done.notify(sc_core::SC_ZERO_TIME);
     context_.work_for_dmas();  // partial sums may wait for room or for their own return

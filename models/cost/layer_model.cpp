@@ -177,6 +177,8 @@ LayerModel::Fetch LayerModel::fetch(std::int64_t tile, std::int64_t outputs, std
   for (std::int64_t i = 0; i < inside; ++i) add(of_tile(i), 1);
   if (beyond > inside) add(span, beyond - inside);
   for (std::int64_t i = beyond; i <= last; ++i) add(of_tile(i), 1);
+  fetch.inside = inside;
+  fetch.beyond = beyond;
   fetch.first = of_tile(0);
   fetch.last = of_tile(last);
   return fetch;
@@ -699,8 +701,9 @@ ClosedForm LayerModel::closed_form(const Tile& tile) const {
   const auto n = n_tiling(tile.out_channels);
   const auto k = k_tiling(tile.in_channels);
   const double cycles = pack_cycles(m, n, k) - static_cast<double>(last_credit(tile));
-  return refined(closed(m, n, k, tile.groups, tile.order, cycles), m, n, k, tile.groups,
-                 tile.order);
+  const ClosedForm form = closed(m, n, k, tile.groups, tile.order, cycles);
+  return replayed(refined(form, m, n, k, tile.groups, tile.order), m, n, k, tile.groups,
+                  tile.order, kUnlimited);
 }
 
 double LayerModel::last_fold_credit(const MTiling& m, const NTiling& n, const KTiling& k) const {

@@ -133,7 +133,8 @@ class LayerModel {
   /// different amounts; no tile with fewer than 1,024 array steps and less than an eighth of those
   /// of the largest tile that fits at the greatest widths. The space does not depend on the widths,
   /// so narrower operands never cost more.
-  std::optional<Tile> search(const EnergyModel& energy) const;
+  /// `form` becomes that of the tile.
+  std::optional<Tile> search(const EnergyModel& energy, ClosedForm* form = nullptr) const;
 
   /// Whether the buffers hold the tile.
   [[nodiscard]] bool fits(const Tile& tile) const;
@@ -173,6 +174,7 @@ class LayerModel {
   struct Fetch {  // input rows (or columns) of the tiles along one output axis
     std::int64_t tile = 1, count = 1;
     std::int64_t sum = 0, first = 0, last = 0, greatest = 0;
+    std::int64_t inside = 0, beyond = 0;  // tiles between them fetch the same number
   };
   struct MTiling {
     std::int64_t batch = 1, out_h = 1, out_w = 1;
@@ -185,14 +187,17 @@ class LayerModel {
     MSums first_sums, last_sums;         // of single tiles
     double rows_sum = 0, rows_last = 0;  // input rows fetched by the tiles along out_h
     double columns_sum = 0, columns_last = 0;
+    std::int64_t array_steps = 0;  // factor of a tile's, the greatest
   };
   struct NTiling {
     std::int64_t tile = 1, tiles = 1, last = 1;
     NSums sums;
+    std::int64_t array_steps = 0;  // factor of a tile's
   };
   struct KTiling {
     std::int64_t tile = 1, tiles = 1, last = 1;
     KSums sums;
+    std::int64_t array_steps = 0;  // factor of a tile's
     double element_bits = 0;  // of the input buffer, per fetched element of a pack's tile (raw) ...
     double position_bits = 0;  // ... or per output position (im2col)
     double row_words = 0;  // operands of one row of K as the buffers hold it, all groups and tiles
@@ -257,15 +262,22 @@ class LayerModel {
   [[nodiscard]] ClosedForm refined(ClosedForm form, const MTiling& m, const NTiling& n,
                                    const KTiling& k, std::int64_t tile_groups,
                                    LoopOrder order) const;
+  [[nodiscard]] ClosedForm replayed(ClosedForm form, const MTiling& m, const NTiling& n,
+                                    const KTiling& k, std::int64_t tile_groups, LoopOrder order,
+                                    double enough) const;
   [[nodiscard]] Activity activity(const MTiling& m, const NTiling& n, const KTiling& k,
                                   const ClosedForm& closed, double engine_cycles) const;
   [[nodiscard]] EngineTraffic pack_traffic(const MSums& m, const NSums& n, const KSums& k,
                                            std::int64_t pack) const;
   [[nodiscard]] LayerModel at_widest() const;
+  struct Replayed;
   struct Space;
   void fill_space(Space& space, const LayerModel& widest) const;
+  [[nodiscard]] std::int64_t array_steps(const MTiling& m) const;
+  [[nodiscard]] std::int64_t array_steps(const NTiling& n) const;
+  [[nodiscard]] std::int64_t array_steps(const KTiling& k) const;
   [[nodiscard]] std::int64_t array_steps(const MTiling& m, const NTiling& n, const KTiling& k,
-                                         std::int64_t groups) const;
+                                         std::int64_t packs) const;
   template <class Hopeless, class Visit>
   void for_each_tile(const Space& space, Hopeless&& hopeless, Visit&& visit) const;
 

@@ -20,6 +20,7 @@ struct LayerPlan {
   LayerSetting setting;
   std::optional<LayerModel> engine;  // layers with MACs
   Tile tile;
+  ClosedForm form;                    // of the tile
   std::optional<VectorModel> vector;  // the others
 };
 

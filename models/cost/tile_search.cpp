@@ -19,6 +19,9 @@ constexpr double kWorst = std::numeric_limits<double>::infinity();
 constexpr std::int64_t kFewSteps = 1024;
 constexpr std::int64_t kSmallShare = 8;
 
+/// While tiles are enumerated only one that promises as much is looked at closely.
+constexpr double kMuchBetter = 0.985;
+
 /// Least tile size for each distinct number of tiles of `extent`, in multiples of `step`,
 /// descending; none greater than `most` but, where `most` is less than a step, one step.
 void distinct_tiles(std::int64_t extent, std::int64_t step, std::int64_t most,
@@ -74,8 +77,10 @@ struct LayerModel::Space {
     double cycles = 0;       // of the array, one repeat
     double bound = 0;        // on the latency
     std::int64_t index = 0;  // in order of the space, for ties
+    std::int64_t form = -1;  // its closed form, once there is one
   };
   std::vector<Candidate> candidates;  // of the layer at hand
+  std::vector<ClosedForm> forms;      // of candidates looked at closely
   std::vector<std::int64_t> sizes;    // scratch
   std::vector<Fetch> rows, columns;   // scratch
 };
@@ -170,12 +175,15 @@ void LayerModel::fill_space(Space& space, const LayerModel& widest) const {
   }
   distinct_tiles(shape_.groups, pack_, most_outputs, space.groups);
 
+  for (MTiling& m : space.m) m.array_steps = array_steps(m);
+  for (NTiling& n : space.n) n.array_steps = array_steps(n);
+  for (KTiling& k : space.k) k.array_steps = array_steps(k);
   std::int64_t most_steps = 0;
   for (const KTiling& k : space.k) {
     for (const NTiling& n : space.n) {
       if (!widest.weight_fits(n.tile, k.tile, pack_)) continue;
       for (const MTiling& m : space.m) {
-        const std::int64_t steps = array_steps(m, n, k, pack_);
+        const std::int64_t steps = array_steps(m, n, k, 1);
         if (steps > most_steps && widest.output_fits(m.greatest_m, n.tile, pack_) &&
             widest.input_fits(m, k.tile, pack_)) {
           most_steps = steps;
@@ -186,24 +194,33 @@ void LayerModel::fill_space(Space& space, const LayerModel& widest) const {
   space.least_steps = std::min(kFewSteps, ceil_div(most_steps, kSmallShare));
 }
 
-/// Array steps of a tile with one product a step and PE, or all planes of a bit-serial operand: the
-/// same at all widths.
-std::int64_t LayerModel::array_steps(const MTiling& m, const NTiling& n, const KTiling& k,
-                                     std::int64_t groups) const {
+/// Array steps of a tile with one product a step and PE, or all planes of a bit-serial operand, are
+/// a product over its axes: the same at all widths.
+std::int64_t LayerModel::array_steps(const MTiling& m) const {
   const Engine& engine = accelerator_->engine;
-  const std::int64_t packs = ceil_div(groups, pack_);
-  const std::int64_t columns =
-      ceil_div(n.tile * pack_, static_cast<std::int64_t>(engine.columns) * engine.tiles);
-  if (engine.kind == EngineKind::bit_serial) {
-    const std::int64_t steps =
-        kernel_ * packs * kMaxOperandWidth * columns * ceil_div(k.tile * pack_, engine.lanes);
-    return timing_.staggered() ? ceil_div(m.greatest_m * steps, engine.rows)
-                               : ceil_div(m.greatest_m, engine.rows) * steps;
-  }
-  if (engine.dataflow == Dataflow::output_stationary) {
-    return kernel_ * packs * ceil_div(m.greatest_m, engine.rows) * columns * k.tile * pack_;
-  }
-  return kernel_ * packs * m.greatest_m * columns * ceil_div(k.tile * pack_, engine.rows);
+  const bool along_rows =
+      engine.kind == EngineKind::bit_serial || engine.dataflow == Dataflow::output_stationary;
+  const std::int64_t planes = engine.kind == EngineKind::bit_serial ? kMaxOperandWidth : 1;
+  const bool whole_rows = along_rows && !timing_.staggered();
+  return kernel_ * planes * (whole_rows ? ceil_div(m.greatest_m, engine.rows) : m.greatest_m);
+}
+
+std::int64_t LayerModel::array_steps(const NTiling& n) const {
+  const Engine& engine = accelerator_->engine;
+  return ceil_div(n.tile * pack_, static_cast<std::int64_t>(engine.columns) * engine.tiles);
+}
+
+std::int64_t LayerModel::array_steps(const KTiling& k) const {
+  const Engine& engine = accelerator_->engine;
+  if (engine.kind == EngineKind::bit_serial) return ceil_div(k.tile * pack_, engine.lanes);
+  if (engine.dataflow == Dataflow::output_stationary) return k.tile * pack_;
+  return ceil_div(k.tile * pack_, engine.rows);
+}
+
+std::int64_t LayerModel::array_steps(const MTiling& m, const NTiling& n, const KTiling& k,
+                                     std::int64_t packs) const {
+  const std::int64_t steps = packs * m.array_steps * n.array_steps * k.array_steps;
+  return timing_.staggered() ? ceil_div(steps, accelerator_->engine.rows) : steps;
 }
 
 /// Calls `visit` for every tile of the space that fits, with a quick bound on its latency, unless
@@ -241,7 +258,7 @@ void LayerModel::for_each_tile(const Space& space, Hopeless&& hopeless, Visit&& 
         if (hopeless((candidate.cycles + edges) * repeats)) continue;
         const bool whole = n.tiles == 1 && k.tiles == 1;  // only then several packs go together
         for (const std::int64_t groups : space.groups) {
-          if (array_steps(m, n, k, groups) < space.least_steps) break;
+          if (array_steps(m, n, k, groups == pack_ ? 1 : ceil_div(groups, pack_)) < space.least_steps) break;
           if (groups > pack_ && !(whole && fit(m, n, k, groups))) continue;
           candidate.groups = groups;
           candidate.bound = array_bound(m, n, k, groups, candidate.cycles);
@@ -260,8 +277,11 @@ void LayerModel::for_each_tile(const Space& space, Hopeless&& hopeless, Visit&& 
   }
 }
 
-std::optional<Tile> LayerModel::search(const EnergyModel& energy) const {
-  if (accelerator_->ideal_memory) return whole_layer();
+std::optional<Tile> LayerModel::search(const EnergyModel& energy, ClosedForm* form) const {
+  if (accelerator_->ideal_memory) {
+    if (form != nullptr) *form = closed_form(whole_layer());
+    return whole_layer();
+  }
   thread_local Space space;
   fill_space(space, at_widest());
 
@@ -272,44 +292,59 @@ std::optional<Tile> LayerModel::search(const EnergyModel& energy) const {
     double dram = kWorst;
     double energy = kWorst;  // infinite until a tie asks for it
     std::optional<Tile> tile;
+    ClosedForm form;
   };
-  const auto energy_of = [&](const Activity& counted, const ClosedForm& form) {
-    return energy.energy(counted, Cycles(whole_cycles(form.latency))).total().count();
+  const auto energy_of = [&](const Activity& counted, const ClosedForm& of) {
+    return energy.energy(counted, Cycles(whole_cycles(of.latency))).total().count();
   };
-  /// Keeps the better of `best` and a tile: of value up to `limit`, by (value, traffic) or
-  /// `traffic_first` by (traffic, value), then by energy.
-  const auto weigh = [&](Found& best, const Space::Candidate& candidate, double limit,
-                         bool traffic_first) {
+  const auto value_of = [&](const Space::Candidate& candidate, const ClosedForm& close,
+                            double& joules) {
+    const auto latency = static_cast<double>(whole_cycles(close.latency));
+    if (by_latency) return latency;
+    joules = energy_of(activity(space.m[candidate.m], space.n[candidate.n], space.k[candidate.k],
+                                close, close.engine_cycles),
+                       close);
+    return objective == Objective::energy ? joules : joules * latency;
+  };
+  /// The closed form of a tile but for the play of its steps.
+  const auto unplayed = [&](const Space::Candidate& candidate, double cut) {
     const MTiling& m = space.m[candidate.m];
     const NTiling& n = space.n[candidate.n];
     const KTiling& k = space.k[candidate.k];
-    ClosedForm form = closed(m, n, k, candidate.groups, candidate.order, candidate.cycles);
-    const double cut = traffic_first ? limit : std::min(limit, best.value);
-    if (by_latency && static_cast<double>(whole_cycles(form.latency)) > cut) return;
-    form = refined(form, m, n, k, candidate.groups, candidate.order);
-    const auto latency = static_cast<double>(whole_cycles(form.latency));
-    double joules = kWorst;
-    double value = latency;
-    if (!by_latency) {
-      joules = energy_of(activity(m, n, k, form, form.engine_cycles), form);
-      value = objective == Objective::energy ? joules : joules * latency;
-    }
-    if (value > limit) return;
+    const ClosedForm close =
+        closed(m, n, k, candidate.groups, candidate.order, candidate.cycles);
+    if (by_latency && static_cast<double>(whole_cycles(close.latency)) > cut) return close;
+    return refined(close, m, n, k, candidate.groups, candidate.order);
+  };
+  /// Keeps the better of `best` and a tile: of value up to `limit`, by (value, traffic) or
+  /// `traffic_first` by (traffic, value), then by energy. `close` is its closed form without its play.
+  const auto weigh = [&](Found& best, const Space::Candidate& candidate, ClosedForm close,
+                         double limit, bool traffic_first) {
+    const MTiling& m = space.m[candidate.m];
+    const NTiling& n = space.n[candidate.n];
+    const KTiling& k = space.k[candidate.k];
     double dram = 0;
     for (int s = 0; s < kStreams; ++s) {
-      if (home(static_cast<Stream>(s)) == Home::dram) dram += form.stream_bits[s];
+      if (home(static_cast<Stream>(s)) == Home::dram) dram += close.stream_bits[s];
     }
     const auto rank = [&](double a, double b) {
       return traffic_first ? std::pair{b, a} : std::pair{a, b};
     };
-    const auto mine = rank(value, dram);
     const auto held = rank(best.value, best.dram);
+    // Nothing is better for being played.
+    double joules = kWorst;
+    double value = value_of(candidate, close, joules);
+    if (value > limit || rank(value, dram) > held) return;
+    close = replayed(close, m, n, k, candidate.groups, candidate.order,
+                    by_latency ? traffic_first ? limit : std::min(limit, best.value) : kWorst);
+    value = value_of(candidate, close, joules);
+    if (value > limit) return;
+    const auto mine = rank(value, dram);
     if (mine > held) return;
     if (mine == held) {
-      if (joules == kWorst) joules = energy_of(activity(m, n, k, form, form.engine_cycles), form);
+      if (joules == kWorst) joules = energy_of(activity(m, n, k, close, close.engine_cycles), close);
       if (best.energy == kWorst) {
-        const ClosedForm held_form = closed_form(*best.tile);
-        best.energy = energy_of(activity(*best.tile, held_form), held_form);
+        best.energy = energy_of(activity(*best.tile, best.form), best.form);
       }
       if (joules >= best.energy) return;
     }
@@ -320,7 +355,8 @@ std::optional<Tile> LayerModel::search(const EnergyModel& energy) const {
                  .out_channels = n.tile,
                  .in_channels = k.tile,
                  .groups = candidate.groups,
-                 .order = candidate.order}};
+                 .order = candidate.order},
+            close};
   };
 
   // All tiles get a quick bound on their latency; in its order they are looked at closely, until
@@ -331,14 +367,18 @@ std::optional<Tile> LayerModel::search(const EnergyModel& energy) const {
   double least_bound = kWorst;
   std::vector<Space::Candidate>& candidates = space.candidates;
   candidates.clear();
+  space.forms.clear();
   const auto hopeless = [&](double bound) {
     return by_latency && bound > best.value * (1 + slack);
   };
   for_each_tile(space, hopeless, [&](const Space::Candidate& candidate) {
     if (by_latency && candidate.bound < least_bound) {
       least_bound = candidate.bound;
-      weigh(best, candidate, kWorst, false);
-      if (slack <= 0) return;
+      const ClosedForm close = unplayed(candidate, best.value);
+      if (close.latency < kMuchBetter * best.value) {
+        weigh(best, candidate, close, kWorst, false);
+        if (slack <= 0) return;
+      }
     }
     candidates.push_back(candidate);
   });
@@ -351,19 +391,40 @@ std::optional<Tile> LayerModel::search(const EnergyModel& energy) const {
     while (end != candidates.begin() &&
            static_cast<double>(whole_cycles(candidates.front().bound)) <= best.value) {
       std::pop_heap(candidates.begin(), end, later);
-      weigh(best, *--end, kWorst, false);
+      Space::Candidate& candidate = *(end - 1);
+      if (candidate.form < 0) {
+        // Back with a closer bound, so that the steps of few tiles are played.
+        const ClosedForm close = unplayed(candidate, best.value);
+        if (static_cast<double>(whole_cycles(close.latency)) <= best.value) {
+          candidate.form = static_cast<std::int64_t>(space.forms.size());
+          candidate.bound = close.latency;
+          space.forms.push_back(close);
+          std::push_heap(candidates.begin(), end, later);
+          continue;
+        }
+      } else {
+        weigh(best, candidate, space.forms[static_cast<std::size_t>(candidate.form)], kWorst,
+              false);
+      }
+      --end;
     }
   } else {
-    for (const Space::Candidate& candidate : candidates) weigh(best, candidate, kWorst, false);
+    for (const Space::Candidate& candidate : candidates) {
+      weigh(best, candidate, unplayed(candidate, kWorst), kWorst, false);
+    }
   }
-  if (!best.tile || slack <= 0) return best.tile;
+  const auto found = [&](const Found& chosen) {
+    if (form != nullptr) *form = chosen.form;
+    return chosen.tile;
+  };
+  if (!best.tile || slack <= 0) return found(best);
   const double limit = best.value * (1 + slack);
   Found frugal;
   for (const Space::Candidate& candidate : candidates) {
-    if (by_latency && candidate.bound > limit) continue;
-    weigh(frugal, candidate, limit, true);
+    if (by_latency && static_cast<double>(whole_cycles(candidate.bound)) > limit) continue;
+    weigh(frugal, candidate, unplayed(candidate, limit), limit, true);
   }
-  return frugal.tile;
+  return found(frugal);
 }
 
 }  // namespace widthwise

@@ -152,9 +152,11 @@ NetworkPlan plan_network(const Network& network, const WidthPlan& widths,
       if (!entry.engine->fits(entry.tile)) {
         diagnostics.error({accelerator.source}, "tiling.fixed." + layer.name,
                           "expected a tile that fits the buffers, got one that does not");
+      } else {
+        entry.form = entry.engine->closed_form(entry.tile);
       }
     } else if (diagnostics.empty()) {
-      const auto tile = entry.engine->search(plan.energy);
+      const auto tile = entry.engine->search(plan.energy, &entry.form);
       if (tile) {
         entry.tile = *tile;
       } else {
