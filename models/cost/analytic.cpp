@@ -99,8 +99,7 @@ CostReport analytic_cost(const Network& network, const WidthPlan& widths,
   report.layers.reserve(plan.layers.size());
   for (const LayerPlan& layer : plan.layers) {
     LayerCost cost = describe_layer(layer);
-    const ClosedForm form =
-        layer.engine ? layer.form : layer.vector->closed_form(accelerator);
+    const ClosedForm form = layer.engine ? layer.form : layer.vector->closed_form(accelerator);
     cost.latency = Cycles(whole_cycles(form.latency));
     if (layer.engine) {
       cost.activity = layer.engine->activity(layer.tile, form);

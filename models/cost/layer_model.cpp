@@ -702,8 +702,8 @@ ClosedForm LayerModel::closed_form(const Tile& tile) const {
   const auto k = k_tiling(tile.in_channels);
   const double cycles = pack_cycles(m, n, k) - static_cast<double>(last_credit(tile));
   const ClosedForm form = closed(m, n, k, tile.groups, tile.order, cycles);
-  return replayed(refined(form, m, n, k, tile.groups, tile.order), m, n, k, tile.groups,
-                  tile.order, kUnlimited);
+  return replayed(refined(form, m, n, k, tile.groups, tile.order), m, n, k, tile.groups, tile.order,
+                  kUnlimited);
 }
 
 double LayerModel::last_fold_credit(const MTiling& m, const NTiling& n, const KTiling& k) const {

@@ -262,6 +262,8 @@ class LayerModel {
   [[nodiscard]] ClosedForm refined(ClosedForm form, const MTiling& m, const NTiling& n,
                                    const KTiling& k, std::int64_t tile_groups,
                                    LoopOrder order) const;
+  [[nodiscard]] bool is_played(const MTiling& m, const NTiling& n, const KTiling& k,
+                               std::int64_t tile_groups) const;
   [[nodiscard]] ClosedForm replayed(ClosedForm form, const MTiling& m, const NTiling& n,
                                     const KTiling& k, std::int64_t tile_groups, LoopOrder order,
                                     double enough) const;

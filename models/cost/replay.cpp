@@ -57,8 +57,8 @@ struct LayerModel::Replayed {
     unsigned kind = 0;
     for (int axis = 0; axis < kAxes; ++axis) {
       const int level = level_of[static_cast<std::size_t>(axis)];
-      if (level >= 0 && index.at[static_cast<std::size_t>(level)] ==
-                            last[static_cast<std::size_t>(axis)]) {
+      if (level >= 0 &&
+          index.at[static_cast<std::size_t>(level)] == last[static_cast<std::size_t>(axis)]) {
         kind |= 1U << static_cast<unsigned>(axis);
       }
     }
@@ -178,8 +178,8 @@ replay::Load LayerModel::Replayed::load(replay::Flow flow, const replay::Index& 
                                     (at(index, kK) == 0 ? 8U : 0U)];
     if (known.time > 0) return known;
     const auto rows = static_cast<double>(n * groups);
-    double bits = rows * static_cast<double>(channels * model.kernel_ *
-                                             model.setting_.stored_weight);
+    double bits =
+        rows * static_cast<double>(channels * model.kernel_ * model.setting_.stored_weight);
     if (at(index, kK) == 0) bits += std::floor(rows * model.bias_bits_);
     through(bits, model.weight_buffer_bits(n, channels, groups), model.home(Stream::weight),
             model.weight_port_cycles_per_bit_);
@@ -199,9 +199,8 @@ replay::Load LayerModel::Replayed::load(replay::Flow flow, const replay::Index& 
     }
     if (column != column_at) {
       column_at = column;
-      column_fetched =
-          model.fetched(column * axes.columns.tile, out_w, shape.stride_w, shape.kernel_w,
-                        shape.dilation_w, shape.pad_left, shape.in_w);
+      column_fetched = model.fetched(column * axes.columns.tile, out_w, shape.stride_w,
+                                     shape.kernel_w, shape.dilation_w, shape.pad_left, shape.in_w);
     }
     const std::int64_t elements =
         model.expanded_input_ ? m * model.kernel_ : batch * row_fetched * column_fetched;
@@ -216,9 +215,8 @@ replay::Load LayerModel::Replayed::load(replay::Flow flow, const replay::Index& 
   }
   replay::Load& known = sums_of[kind(index)][at(index, kK) > 0 ? 1 : 0];
   if (known.time > 0) return known;
-  const double sum_bits = at(index, kK) > 0
-                              ? static_cast<double>(model.setting_.accumulator_bits)
-                              : model.initial_bits_;
+  const double sum_bits = at(index, kK) > 0 ? static_cast<double>(model.setting_.accumulator_bits)
+                                            : model.initial_bits_;
   load.time = time(static_cast<double>(m * n * groups) * sum_bits, Home::dram, ceil);
   return known = load;
 }
@@ -226,10 +224,9 @@ replay::Load LayerModel::Replayed::load(replay::Flow flow, const replay::Index& 
 replay::Store LayerModel::Replayed::store(const replay::Index& index, bool first) const {
   replay::Store& store = store_of[kind(index)];
   if (store.time > 0) return store;
-  const double outputs = static_cast<double>(
-      size(index, kGroup) * size(index, kBatch) *
-      size(index, kRow) * size(index, kColumn) *
-      size(index, kN));
+  const double outputs =
+      static_cast<double>(size(index, kGroup) * size(index, kBatch) * size(index, kRow) *
+                          size(index, kColumn) * size(index, kN));
   store.complete = !spills || at(index, kK) == last[kK];
   const bool ceil = first && one_step;
   if (store.complete) {
@@ -263,14 +260,19 @@ double LayerModel::Replayed::cycles(const replay::Index& index) const {
   return known = static_cast<double>(cycles);
 }
 
+/// Which tilings are played depends on the tile alone: that keeps the cost monotone.
+bool LayerModel::is_played(const MTiling& m, const NTiling& n, const KTiling& k,
+                           std::int64_t tile_groups) const {
+  const std::int64_t steps = ceil_div(shape_.groups, tile_groups) * m.tiles * n.tiles * k.tiles;
+  return !accelerator_->ideal_memory && steps <= kMostReplayed;
+}
+
 /// The form with the latency of its steps played one by one, where they are few enough. What takes
 /// longer than `enough` is only known to.
 ClosedForm LayerModel::replayed(ClosedForm form, const MTiling& m, const NTiling& n,
                                 const KTiling& k, std::int64_t tile_groups, LoopOrder order,
                                 double enough) const {
-  // Which tilings are played depends on the tile alone: that keeps the cost monotone.
-  const std::int64_t steps = ceil_div(shape_.groups, tile_groups) * m.tiles * n.tiles * k.tiles;
-  if (accelerator_->ideal_memory || steps > kMostReplayed) return form;
+  if (!is_played(m, n, k, tile_groups)) return form;
   const std::int64_t repeats = shape_.repeat;
   const Tile tile{.batch = m.batch,
                   .out_h = m.out_h,

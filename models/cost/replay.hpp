@@ -45,11 +45,11 @@ struct Nest {
   /// Tiles of a flow change with the loop at this level and with those outside it; -1: never.
   std::array<int, kFlows> level{};
   std::array<std::int64_t, kFlows> slots{};  // of the flow's buffer
-  int sums_level = -1;            // loop over which partial sums travel and come back
-  std::int64_t sums_distance = 0;  // output tiles until they do
+  int sums_level = -1;                       // loop over which partial sums travel and come back
+  std::int64_t sums_distance = 0;            // output tiles until they do
   std::array<double, kChannels> access{};    // cycles from the end of a transfer to its arrival
   double start = 0, finish = 0, preload = 0, post_depth = 0;
-  double array = 0;          // cycles of all steps, start and finish included
+  double array = 0;                      // cycles of all steps, start and finish included
   std::array<double, kChannels> work{};  // cycles of all bits that a channel moves
   std::array<double, kChannels> unit{};  // a tile moves less than this less than its bits
   double after = 0;          // that the last store leaves later than the last step, at least
@@ -79,22 +79,22 @@ class Replay {
   double run(const Nest& nest, const Layer& layer);
 
  private:
-  static constexpr std::int64_t kRing = 128;  // more than tiles that a buffer holds
+  static constexpr std::int64_t kRing = 128;     // more than tiles that a buffer holds
   static constexpr std::int64_t kFewSteps = 64;  // fewer are all played
   static constexpr double kAlike = 1e-8;         // cycles, for sums in another order
   static constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max() / 4;
 
   struct Queue {
-    std::int64_t head = 0;       // the one being served
-    std::int64_t known = 0;      // those before have arrived or will at a known time
-    std::int64_t due = kNever;   // urgency of the head
-    double arrival = 0;          // of the head
-    double left = 0;             // of the head
+    std::int64_t head = 0;      // the one being served
+    std::int64_t known = 0;     // those before have arrived or will at a known time
+    std::int64_t due = kNever;  // urgency of the head
+    double arrival = 0;         // of the head
+    double left = 0;            // of the head
     std::int64_t total = 0;
-    std::int64_t span = 1;       // steps that use a tile
-    std::int64_t used = 0;       // tiles that all their steps have used
-    std::int64_t until = 0;      // steps that have used the one after these
-    Index index;                 // of the head, loads only
+    std::int64_t span = 1;   // steps that use a tile
+    std::int64_t used = 0;   // tiles that all their steps have used
+    std::int64_t until = 0;  // steps that have used the one after these
+    Index index;             // of the head, loads only
     std::array<double, kRing> arrivals{}, times{}, done{};
     std::array<std::int64_t, kRing> dues{};
     std::array<double, kRing> earliest{};  // loads: not in the buffer before
@@ -115,7 +115,7 @@ class Replay {
     double time = 0, array_left = 0;
     std::size_t size = 0;
     std::array<double, 64> values;  // so many of them
-    bool complete = false;  // everything fitted
+    bool complete = false;          // everything fitted
   };
   void state_at(int level, std::int64_t step, State& state) const;
   [[nodiscard]] std::int64_t repetitions(int level, std::int64_t period, std::int64_t end) const;
@@ -130,21 +130,21 @@ class Replay {
   const Layer* layer_ = nullptr;
   std::array<Queue, kFlows> queues_;
   std::array<double, kChannels> clock_{};
-  std::array<double, kChannels> unused_{};  // time that passed without work
-  std::array<double, kChannels> work_{};    // all there is to do, at least
+  std::array<double, kChannels> unused_{};                  // time that passed without work
+  std::array<double, kChannels> work_{};                    // all there is to do, at least
   std::array<std::array<int, kFlows>, kChannels> flows_{};  // that move on each channel
   std::array<int, kChannels> flow_count_{};
-  Index index_;             // of the step that comes
-  double idle_ = 0;         // since when the array is
-  double before_ = 0;       // cycles of the step before
+  Index index_;        // of the step that comes
+  double idle_ = 0;    // since when the array is
+  double before_ = 0;  // cycles of the step before
   double post_free_ = 0;
-  double all_left_ = 0;     // when the output tiles so far had left
-  double array_left_ = 0;   // cycles of the steps to come, and what comes after them
+  double all_left_ = 0;                  // when the output tiles so far had left
+  double array_left_ = 0;                // cycles of the steps to come, and what comes after them
   std::array<double, kRing> stored_{};   // when an output tile had left
   std::array<double, kRing> left_by_{};  // and those before it
-  std::array<State, kLevels> seen_;  // at the last iteration of a loop that was looked at
+  std::array<State, kLevels> seen_;      // at the last iteration of a loop that was looked at
   State now_;
-  double skipped_ = 0;      // time that passed in steps that were not played
+  double skipped_ = 0;  // time that passed in steps that were not played
 };
 
 /// What the steps to come depend on.
@@ -312,8 +312,8 @@ void Replay<Layer>::release_sums(std::int64_t stored) {
   const Queue& queue = queues_[kSumsIn];
   while (queue.known < queue.total) {
     const std::int64_t room = queue.known - nest_->slots[kOutput];
-    const bool come_back = nest_->sums_level >= 0 &&
-                           queue.index.at[static_cast<std::size_t>(nest_->sums_level)] > 0;
+    const bool come_back =
+        nest_->sums_level >= 0 && queue.index.at[static_cast<std::size_t>(nest_->sums_level)] > 0;
     const std::int64_t same = queue.known - nest_->sums_distance;
     if (room > stored || (come_back && same > stored)) return;
     double at = 0;
@@ -452,8 +452,8 @@ double Replay<Layer>::run(const Nest& nest, const Layer& layer) {
       const auto slot = static_cast<std::size_t>(queue.used & (kRing - 1));
       if (queue.times[slot] <= 0) return;
       const double after =
-          nest_->access[static_cast<std::size_t>(nest_->channel[static_cast<std::size_t>(f)])] + tail +
-          extra;
+          nest_->access[static_cast<std::size_t>(nest_->channel[static_cast<std::size_t>(f)])] +
+          tail + extra;
       begin = std::max(begin, queue.done[slot] + (i == 0 ? after : std::min(after, before_)));
       begin = std::max(begin, queue.earliest[slot] + extra);
     };
@@ -494,8 +494,7 @@ double Replay<Layer>::run(const Nest& nest, const Layer& layer) {
       }
       std::int64_t again = fill + out_slots;
       if (!store.complete) again = std::min(again, fill + distance);
-      push(store.complete ? kOutput : kSumsOut, arrival, store.time,
-           2 * again * out_span + 1);
+      push(store.complete ? kOutput : kSumsOut, arrival, store.time, 2 * again * out_span + 1);
       const auto slot = static_cast<std::size_t>(fill & (kRing - 1));
       const double left = arrival + store.time;
       stored_[slot] = left;
@@ -521,8 +520,7 @@ double Replay<Layer>::run(const Nest& nest, const Layer& layer) {
             state.size == before.size &&
             std::equal(state.values.begin(), state.values.begin() + state.size,
                        before.values.begin(), alike)) {
-          const std::int64_t times =
-              repetitions(l, period, i + 1 + alike_left * inside[level]);
+          const std::int64_t times = repetitions(l, period, i + 1 + alike_left * inside[level]);
           if (times > 0) {
             skip(l, times * stride[level], times * period);
             i += times * period;

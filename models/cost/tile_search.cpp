@@ -19,8 +19,9 @@ constexpr double kWorst = std::numeric_limits<double>::infinity();
 constexpr std::int64_t kFewSteps = 1024;
 constexpr std::int64_t kSmallShare = 8;
 
-/// While tiles are enumerated only one that promises as much is looked at closely.
-constexpr double kMuchBetter = 0.985;
+/// What the play of its steps presumably adds to the closed form of the best tile, at most.
+constexpr double kPresumedShare = 1.002;
+constexpr double kPresumedCycles = 8;
 
 /// Least tile size for each distinct number of tiles of `extent`, in multiples of `step`,
 /// descending; none greater than `most` but, where `most` is less than a step, one step.
@@ -65,6 +66,7 @@ constexpr bool stands_for_itself(LoopOrder order, bool many_m, bool many_n, bool
 
 /// The axes of the space, each tiling with its sums.
 struct LayerModel::Space {
+  static constexpr std::int64_t kUnknown = -1, kDone = -2;
   std::vector<MTiling> m;
   std::vector<NTiling> n;
   std::vector<KTiling> k;
@@ -74,10 +76,10 @@ struct LayerModel::Space {
     std::size_t m = 0, n = 0, k = 0;  // indices into the axes
     std::int64_t groups = 1;
     LoopOrder order = LoopOrder::mnk;
-    double cycles = 0;       // of the array, one repeat
-    double bound = 0;        // on the latency
-    std::int64_t index = 0;  // in order of the space, for ties
-    std::int64_t form = -1;  // its closed form, once there is one
+    double cycles = 0;             // of the array, one repeat
+    double bound = 0;              // on the latency
+    std::int64_t index = 0;        // in order of the space, for ties
+    std::int64_t form = kUnknown;  // its closed form, once there is one
   };
   std::vector<Candidate> candidates;  // of the layer at hand
   std::vector<ClosedForm> forms;      // of candidates looked at closely
@@ -258,7 +260,9 @@ void LayerModel::for_each_tile(const Space& space, Hopeless&& hopeless, Visit&& 
         if (hopeless((candidate.cycles + edges) * repeats)) continue;
         const bool whole = n.tiles == 1 && k.tiles == 1;  // only then several packs go together
         for (const std::int64_t groups : space.groups) {
-          if (array_steps(m, n, k, groups == pack_ ? 1 : ceil_div(groups, pack_)) < space.least_steps) break;
+          if (array_steps(m, n, k, groups == pack_ ? 1 : ceil_div(groups, pack_)) <
+              space.least_steps)
+            break;
           if (groups > pack_ && !(whole && fit(m, n, k, groups))) continue;
           candidate.groups = groups;
           candidate.bound = array_bound(m, n, k, groups, candidate.cycles);
@@ -311,13 +315,13 @@ std::optional<Tile> LayerModel::search(const EnergyModel& energy, ClosedForm* fo
     const MTiling& m = space.m[candidate.m];
     const NTiling& n = space.n[candidate.n];
     const KTiling& k = space.k[candidate.k];
-    const ClosedForm close =
-        closed(m, n, k, candidate.groups, candidate.order, candidate.cycles);
+    const ClosedForm close = closed(m, n, k, candidate.groups, candidate.order, candidate.cycles);
     if (by_latency && static_cast<double>(whole_cycles(close.latency)) > cut) return close;
     return refined(close, m, n, k, candidate.groups, candidate.order);
   };
   /// Keeps the better of `best` and a tile: of value up to `limit`, by (value, traffic) or
-  /// `traffic_first` by (traffic, value), then by energy. `close` is its closed form without its play.
+  /// `traffic_first` by (traffic, value), then by energy. `close` is its closed form without its
+  /// play.
   const auto weigh = [&](Found& best, const Space::Candidate& candidate, ClosedForm close,
                          double limit, bool traffic_first) {
     const MTiling& m = space.m[candidate.m];
@@ -336,13 +340,14 @@ std::optional<Tile> LayerModel::search(const EnergyModel& energy, ClosedForm* fo
     double value = value_of(candidate, close, joules);
     if (value > limit || rank(value, dram) > held) return;
     close = replayed(close, m, n, k, candidate.groups, candidate.order,
-                    by_latency ? traffic_first ? limit : std::min(limit, best.value) : kWorst);
+                     by_latency ? traffic_first ? limit : std::min(limit, best.value) : kWorst);
     value = value_of(candidate, close, joules);
     if (value > limit) return;
     const auto mine = rank(value, dram);
     if (mine > held) return;
     if (mine == held) {
-      if (joules == kWorst) joules = energy_of(activity(m, n, k, close, close.engine_cycles), close);
+      if (joules == kWorst)
+        joules = energy_of(activity(m, n, k, close, close.engine_cycles), close);
       if (best.energy == kWorst) {
         best.energy = energy_of(activity(*best.tile, best.form), best.form);
       }
@@ -359,56 +364,86 @@ std::optional<Tile> LayerModel::search(const EnergyModel& energy, ClosedForm* fo
             close};
   };
 
-  // All tiles get a quick bound on their latency; in its order they are looked at closely, until
-  // the best one found is no worse than the bound of all that are left. A tile with a lower bound
-  // than any before is looked at at once: what it costs lets most others be passed over.
+  // All tiles get a quick bound on their latency; in its order they get a closer one, and in the
+  // order of that their steps are played, until the best one found is no worse than the bound of
+  // all that are left. Tiles that are worse than what the best will presumably cost are passed over
+  // at first, and looked at later if that was too hopeful.
   const double slack = accelerator_->tiling.slack;
   Found best;
-  double least_bound = kWorst;
   std::vector<Space::Candidate>& candidates = space.candidates;
   candidates.clear();
   space.forms.clear();
-  const auto hopeless = [&](double bound) {
-    return by_latency && bound > best.value * (1 + slack);
-  };
-  for_each_tile(space, hopeless, [&](const Space::Candidate& candidate) {
-    if (by_latency && candidate.bound < least_bound) {
-      least_bound = candidate.bound;
-      const ClosedForm close = unplayed(candidate, best.value);
-      if (close.latency < kMuchBetter * best.value) {
-        weigh(best, candidate, close, kWorst, false);
-        if (slack <= 0) return;
-      }
-    }
-    candidates.push_back(candidate);
-  });
   const auto later = [](const Space::Candidate& a, const Space::Candidate& b) {
     return a.bound != b.bound ? a.bound > b.bound : a.index > b.index;
   };
-  if (by_latency) {
-    std::make_heap(candidates.begin(), candidates.end(), later);
+  const auto add = [&](Space::Candidate candidate, const ClosedForm& close) {
+    candidate.form = static_cast<std::int64_t>(space.forms.size());
+    candidate.bound = close.latency;
+    space.forms.push_back(close);
+    return candidate;
+  };
+  /// Looks at the candidates that may cost up to `limit`.
+  const auto look = [&](double limit) {
+    const auto begin = candidates.begin();
     auto end = candidates.end();
-    while (end != candidates.begin() &&
-           static_cast<double>(whole_cycles(candidates.front().bound)) <= best.value) {
-      std::pop_heap(candidates.begin(), end, later);
-      Space::Candidate& candidate = *(end - 1);
-      if (candidate.form < 0) {
-        // Back with a closer bound, so that the steps of few tiles are played.
-        const ClosedForm close = unplayed(candidate, best.value);
-        if (static_cast<double>(whole_cycles(close.latency)) <= best.value) {
-          candidate.form = static_cast<std::int64_t>(space.forms.size());
-          candidate.bound = close.latency;
-          space.forms.push_back(close);
-          std::push_heap(candidates.begin(), end, later);
-          continue;
-        }
-      } else {
+    const auto may_be_best = [&](double bound) {
+      return static_cast<double>(whole_cycles(bound)) <= std::min(limit, best.value);
+    };
+    std::make_heap(begin, end, later);
+    while (end != begin && may_be_best(begin->bound)) {
+      std::pop_heap(begin, end, later);
+      Space::Candidate& candidate = *--end;
+      if (candidate.form >= 0) {
         weigh(best, candidate, space.forms[static_cast<std::size_t>(candidate.form)], kWorst,
               false);
+        candidate.form = Space::kDone;
+      } else if (candidate.form == Space::kUnknown) {
+        const ClosedForm close = unplayed(candidate, std::min(limit, best.value));
+        if (may_be_best(close.latency)) {
+          candidate = add(candidate, close);
+          std::push_heap(begin, ++end, later);
+        } else {
+          candidate.bound = close.latency;
+        }
       }
-      --end;
+    }
+  };
+  if (by_latency) {
+    double presumed = kWorst;
+    double least_bound = kWorst;
+    for_each_tile(
+        space, [&](double bound) { return bound > presumed * (1 + slack); },
+        [&](const Space::Candidate& candidate) {
+          if (candidate.bound >= least_bound) {
+            candidates.push_back(candidate);
+            return;
+          }
+          least_bound = candidate.bound;
+          const ClosedForm close = unplayed(candidate, presumed);
+          if (close.latency <= presumed) {
+            const bool more = is_played(space.m[candidate.m], space.n[candidate.n],
+                                        space.k[candidate.k], candidate.groups);
+            presumed = std::min(presumed, more ? close.latency * kPresumedShare + kPresumedCycles
+                                               : static_cast<double>(whole_cycles(close.latency)));
+            candidates.push_back(add(candidate, close));
+          } else if (slack > 0) {
+            candidates.push_back(candidate);
+          }
+        });
+    look(presumed);
+    if (best.value > presumed) {
+      const double limit = best.value;
+      for_each_tile(
+          space, [&](double bound) { return bound > limit * (1 + slack); },
+          [&](const Space::Candidate& candidate) {
+            if (candidate.bound > presumed) candidates.push_back(candidate);
+          });
+      look(kWorst);
     }
   } else {
+    for_each_tile(
+        space, [](double) { return false; },
+        [&](const Space::Candidate& candidate) { candidates.push_back(candidate); });
     for (const Space::Candidate& candidate : candidates) {
       weigh(best, candidate, unplayed(candidate, kWorst), kWorst, false);
     }
