@@ -420,15 +420,16 @@ std::optional<Tile> LayerModel::search(const EnergyModel& energy, ClosedForm* fo
           }
           least_bound = candidate.bound;
           const ClosedForm close = unplayed(candidate, presumed);
-          if (close.latency <= presumed) {
-            const bool more = is_played(space.m[candidate.m], space.n[candidate.n],
-                                        space.k[candidate.k], candidate.groups);
-            presumed = std::min(presumed, more ? close.latency * kPresumedShare + kPresumedCycles
-                                               : static_cast<double>(whole_cycles(close.latency)));
-            candidates.push_back(add(candidate, close));
-          } else if (slack > 0) {
-            candidates.push_back(candidate);
+          candidates.push_back(candidate);
+          if (close.latency > presumed) {
+            candidates.back().bound = close.latency;
+            return;
           }
+          candidates.back() = add(candidate, close);
+          const bool more = is_played(space.m[candidate.m], space.n[candidate.n],
+                                      space.k[candidate.k], candidate.groups);
+          presumed = std::min(presumed, more ? close.latency * kPresumedShare + kPresumedCycles
+                                             : static_cast<double>(whole_cycles(close.latency)));
         });
     look(presumed);
     if (best.value > presumed) {
