@@ -169,6 +169,7 @@ replay::Load LayerModel::Replayed::load(replay::Flow flow, const replay::Index& 
         home == Home::dram ? model.dram_cycles_per_bit_ : model.scratchpad_cycles_per_bit_;
     const double port_per_bit = load.port / bits;
     load.tail = std::min(bits, request) * port_per_bit * std::min(1.0, port_per_bit / per_bit);
+    load.first = std::min(bits, request) * per_bit;
   };
   if (flow == replay::kWeightIn) {
     const auto at_last = [&](Axis axis, unsigned bit) {

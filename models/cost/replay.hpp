@@ -61,6 +61,7 @@ struct Load {
   double time = 0;  // on the channel
   double port = 0;  // of the buffer
   double tail = 0;  // of the port, after the last of it has arrived
+  double first = 0;  // on the channel, until the port has something to do
 };
 
 struct Store {
@@ -100,6 +101,7 @@ class Replay {
     std::array<double, kRing> earliest{};  // loads: not in the buffer before
     std::array<double, kRing> tails{};
     double port_free = 0;
+    double requests = 0;  // on the channel, until the port has something to do
   };
 
   void advance(Index& index, int level) const {
@@ -121,6 +123,7 @@ class Replay {
   [[nodiscard]] std::int64_t repetitions(int level, std::int64_t period, std::int64_t end) const;
   void skip(int level, std::int64_t iterations, std::int64_t steps);
   void release_sums(std::int64_t stored);
+  [[nodiscard]] double first_operands();
   void serve(int channel, double until, std::int64_t due);
   void take_head(int flow);
   void release(int flow, double at);
@@ -301,6 +304,7 @@ void Replay<Layer>::release(int flow, double at) {
     queue.earliest[slot] = at;
   }
   queue.tails[slot] = load.tail;
+  if (fill == 0) queue.requests = load.first;
   push(flow, at, load.time, 2 * fill * queue.span);
   advance(queue.index, nest_->level[static_cast<std::size_t>(flow)]);
 }
@@ -323,6 +327,27 @@ void Replay<Layer>::release_sums(std::int64_t stored) {
     }
     release(kSumsIn, at);
   }
+}
+
+/// When the operands of the first step are there. Nothing interrupts them; of equal urgency inputs
+/// come first, then weights, then sums. The port of a buffer has nothing to do before a request.
+template <class Layer>
+double Replay<Layer>::first_operands() {
+  std::array<double, kChannels> served{};
+  double there = 0;
+  for (const int f : {kInputIn, kWeightIn, kSumsIn}) {
+    Queue& queue = queues_[static_cast<std::size_t>(f)];
+    if (queue.total == 0 || queue.times[0] <= 0) continue;
+    const auto channel = static_cast<std::size_t>(nest_->channel[static_cast<std::size_t>(f)]);
+    const double late = served[channel] + queue.requests;
+    for (std::int64_t tile = 0; tile < queue.known; ++tile) {
+      queue.earliest[static_cast<std::size_t>(tile)] += late;
+    }
+    queue.port_free += late;
+    served[channel] += queue.times[0];
+    there = std::max(there, served[channel] + nest_->access[channel] + queue.tails[0]);
+  }
+  return there;
 }
 
 /// Serves until a time, or, if that is forever, until nothing is left as urgent as `due`.
@@ -437,24 +462,17 @@ double Replay<Layer>::run(const Nest& nest, const Layer& layer) {
       if (flow_count_[static_cast<std::size_t>(c)] > 0) serve(c, kForever, 2 * i + 1);
     }
     double begin = std::max({idle_, clock_[0], clock_[1]});
-    // Before the first step nothing interrupts a tile.
-    double tail = 0;
-    if (i == 0) {
-      tail = kForever;
-      for (int f = 0; f < kLoads; ++f) {
-        const Queue& queue = queues_[static_cast<std::size_t>(f)];
-        if (queue.total > 0 && queue.times[0] > 0) tail = std::min(tail, queue.tails[0]);
-      }
-    }
+    if (i == 0) begin = std::max(begin, first_operands());
     const auto needs = [&](int f, double extra) {
       const Queue& queue = queues_[static_cast<std::size_t>(f)];
       if (queue.total == 0 || queue.until > 0) return;
       const auto slot = static_cast<std::size_t>(queue.used & (kRing - 1));
       if (queue.times[slot] <= 0) return;
+      // Of all that is as urgent this tile comes last, or else the step before had to wait as well.
       const double after =
           nest_->access[static_cast<std::size_t>(nest_->channel[static_cast<std::size_t>(f)])] +
-          tail + extra;
-      begin = std::max(begin, queue.done[slot] + (i == 0 ? after : std::min(after, before_)));
+          extra;
+      if (i > 0) begin = std::max(begin, queue.done[slot] + std::min(after, before_));
       begin = std::max(begin, queue.earliest[slot] + extra);
     };
     needs(kWeightIn, i > 0 ? nest_->preload : 0.0);

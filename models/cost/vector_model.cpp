@@ -60,8 +60,17 @@ ClosedForm VectorModel::closed_form(const Accelerator& accelerator) const {
   double lead = 0;
   for (int home = 0; home < 2; ++home) {
     if (input_bits[home] > 0) {
-      lead =
-          std::max(lead, access[home] + std::max(input_bits[home] * per_bit[home], port) / parts);
+      const double load = input_bits[home] * per_bit[home];
+      lead = std::max(lead, access[home] + std::max(load, port) / parts);
+      if (port > 0) {
+        // The last request goes through the port when it has arrived.
+        const double bits = std::min(static_cast<double>(to_bits(memory.dram.request).count()),
+                                     input_bits[home] / parts);
+        const double port_per_bit = 1 / *memory.input_buffer.write_port;
+        lead = std::max(lead, access[home] + load / parts +
+                                  bits * port_per_bit *
+                                      std::min(1.0, port_per_bit / per_bit[home]));
+      }
     }
   }
   form.lead_in = lead;
