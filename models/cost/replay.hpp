@@ -206,16 +206,27 @@ void Replay<Layer>::state_at(int level, std::int64_t step, State& state) const {
   }
 }
 
-/// How often `period` more steps can be left out before a tile is asked for that is not alike.
+/// How often `period` more steps can be left out before a tile is asked for that is not alike, or a
+/// store becomes less urgent than a load that has been waiting.
 template <class Layer>
 std::int64_t Replay<Layer>::repetitions(int level, std::int64_t period, std::int64_t end) const {
   std::int64_t times = std::numeric_limits<std::int64_t>::max();
+  bool waits = false;
   for (int f = 0; f < kLoads; ++f) {
     const Queue& queue = queues_[static_cast<std::size_t>(f)];
-    if (queue.total == 0 || nest_->level[static_cast<std::size_t>(f)] < level) continue;
-    times = std::min(times, (end - queue.known * queue.span) / period);
+    if (queue.total == 0) continue;
+    if (nest_->level[static_cast<std::size_t>(f)] < level) {
+      waits = waits || queue.head < queue.known;
+    } else {
+      times = std::min(times, (end - queue.known * queue.span) / period);
+    }
   }
-  return times;
+  const Queue& output = queues_[kOutput];
+  if (waits && nest_->level[kOutput] >= level) {
+    times = std::min(times,
+                     (end - (output.used + nest_->slots[kOutput]) * output.span) / period);
+  }
+  return times == std::numeric_limits<std::int64_t>::max() ? 0 : times;
 }
 
 /// As if `steps` more steps, `iterations` of a loop, had been played.
@@ -534,7 +545,7 @@ double Replay<Layer>::run(const Nest& nest, const Layer& layer) {
         state_at(l, i + 1, state);
         State& before = seen_[level];
         const auto alike = [](double a, double b) { return std::abs(a - b) <= kAlike; };
-        if (before.step == i + 1 - period && state.complete && before.complete &&
+        if (at > 0 && before.step == i + 1 - period && state.complete && before.complete &&
             state.size == before.size &&
             std::equal(state.values.begin(), state.values.begin() + state.size,
                        before.values.begin(), alike)) {
