@@ -107,7 +107,7 @@ class Serial:
                 "channels and c(K, s) for K. Fully connected, S = c(N, F T) c(C, 16) steps an "
                 "image: S + p - 1 if p is at most 16, else floor((S - 1) / 16) p + (S - 1) mod "
                 f"16 + p. {self.SHAPES} random shapes and widths of each (seed {self.SEED}), in "
-                f"each fidelity."
+                "closed form and tile by tile; the tests step smaller ones."
             )
         )
         rows, errors, broken = {}, [], []

@@ -258,7 +258,7 @@ class Laws:
 RBE_BOUND = 0.03
 
 
-def render_rbe(document, observed):
+def render_rbe(document, observed, fidelities):
     document.heading("PULP's RBE", 3)
     document.add(
         wrapped(
@@ -295,7 +295,7 @@ def render_rbe(document, observed):
             broken.append(f"{run.network} {run.bits} {run.settings[0]}: {percent(worst)}")
     document.add(
         table(
-            ["convolution", "bits", "out", "row", "observed", "analytic", "tile", "ratio"],
+            ["convolution", "bits", "out", "row", "observed", *fidelities, "ratio"],
             rows,
             left=4,
         )
@@ -315,7 +315,7 @@ def plan(runner, fidelities, short):
         ]
 
     observed = started(found, fidelities)
-    rbe = started(rbe, ["analytic", "tile"])  # its blocks and phases are not stepped
+    rbe = started(rbe, fidelities)
     laws = Laws(runner, fidelities, short)
 
     def render(document):
@@ -371,7 +371,7 @@ def plan(runner, fidelities, short):
         every = [error for errors in summary.values() for error in errors]
         document.summarize("register-transfer designs, observed cycles", every, "0 cycles", broken)
         if rbe:
-            render_rbe(document, rbe)
+            render_rbe(document, rbe, fidelities)
         document.heading("The same designs at random sizes", 3)
         document.add(
             wrapped(
