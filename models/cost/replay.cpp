@@ -135,6 +135,7 @@ LayerModel::Replayed::Replayed(const LayerModel& of, const Tile& tile, const Buf
   nest.access = {model.dram_latency_, model.scratchpad_latency_};
   nest.start = static_cast<double>(model.timing_.start_cycles());
   nest.finish = static_cast<double>(model.timing_.finish_cycles()) - credit;
+  nest.emptying = static_cast<double>(model.timing_.finish_cycles());
   nest.array = engine_cycles + nest.start + static_cast<double>(model.timing_.finish_cycles());
   nest.preload = static_cast<double>(model.timing_.preload_cycles());
   std::int64_t steps = 1;

@@ -49,6 +49,7 @@ struct Nest {
   std::int64_t sums_distance = 0;            // output tiles until they do
   std::array<double, kChannels> access{};    // cycles from the end of a transfer to its arrival
   double start = 0, finish = 0, preload = 0, post_depth = 0;
+  double emptying = 0;                   // from the end of a step to its last result
   double array = 0;                      // cycles of all steps, start and finish included
   std::array<double, kChannels> work{};  // cycles of all bits that a channel moves
   std::array<double, kChannels> unit{};  // a tile moves less than this less than its bits
@@ -58,9 +59,9 @@ struct Nest {
 };
 
 struct Load {
-  double time = 0;  // on the channel
-  double port = 0;  // of the buffer
-  double tail = 0;  // of the port, after the last of it has arrived
+  double time = 0;   // on the channel
+  double port = 0;   // of the buffer
+  double tail = 0;   // of the port, after the last of it has arrived
   double first = 0;  // on the channel, until the port has something to do
 };
 
@@ -223,8 +224,7 @@ std::int64_t Replay<Layer>::repetitions(int level, std::int64_t period, std::int
   }
   const Queue& output = queues_[kOutput];
   if (waits && nest_->level[kOutput] >= level) {
-    times = std::min(times,
-                     (end - (output.used + nest_->slots[kOutput]) * output.span) / period);
+    times = std::min(times, (end - (output.used + nest_->slots[kOutput]) * output.span) / period);
   }
   return times == std::numeric_limits<std::int64_t>::max() ? 0 : times;
 }
@@ -516,9 +516,9 @@ double Replay<Layer>::run(const Nest& nest, const Layer& layer) {
       bool& first = store.complete ? first_complete : first_sums;
       if (first) store = layer_->store(index_, true);
       first = false;
-      double arrival = idle_;
+      double arrival = last ? idle_ : idle_ + nest_->emptying;
       if (store.complete) {
-        post_free_ = std::max(post_free_, idle_) + store.post + (last ? nest_->post_depth : 0.0);
+        post_free_ = std::max(post_free_, arrival) + store.post + (last ? nest_->post_depth : 0.0);
         arrival = post_free_;
       }
       std::int64_t again = fill + out_slots;

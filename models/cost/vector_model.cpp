@@ -67,9 +67,9 @@ ClosedForm VectorModel::closed_form(const Accelerator& accelerator) const {
         const double bits = std::min(static_cast<double>(to_bits(memory.dram.request).count()),
                                      input_bits[home] / parts);
         const double port_per_bit = 1 / *memory.input_buffer.write_port;
-        lead = std::max(lead, access[home] + load / parts +
-                                  bits * port_per_bit *
-                                      std::min(1.0, port_per_bit / per_bit[home]));
+        lead =
+            std::max(lead, access[home] + load / parts +
+                               bits * port_per_bit * std::min(1.0, port_per_bit / per_bit[home]));
       }
     }
   }

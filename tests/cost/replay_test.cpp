@@ -1,5 +1,7 @@
 // Steps played one by one: worked out by hand, never longer for less work, and the same whether
 // like iterations are played or counted.
+#include "models/cost/replay.hpp"
+
 #include <array>
 #include <cstdint>
 #include <string>
@@ -7,7 +9,6 @@
 
 #include <catch2/catch.hpp>
 
-#include "models/cost/replay.hpp"
 #include "tests/cost/machines.hpp"
 
 using namespace widthwise;
