@@ -8,8 +8,9 @@ namespace widthwise {
 
 namespace {
 
-/// Steps of a layer that is played; longer ones have their bounds in closed form.
-constexpr std::int64_t kMostReplayed = 64;
+/// Steps of a layer that is played: what a search can afford. Longer ones have their bounds in
+/// closed form.
+constexpr std::int64_t kMostReplayed = 128;
 
 enum Axis { kGroup, kBatch, kRow, kColumn, kN, kK, kAxes };
 
@@ -23,19 +24,21 @@ struct LayerModel::Replayed {
   std::array<int, kAxes> level_of{};  // of the loop, -1 if it does not turn
   bool one_step = false;
   bool spills = false;
-  // Figures of tiles by kind: which axes are at their last tile, one bit each.
-  std::array<std::int64_t, kAxes> last{};
-  mutable std::array<double, 1 << kAxes> cycles_of{};  // 0: not known yet
-  mutable std::array<replay::Store, 1 << kAxes> store_of{};
-  mutable std::array<replay::Load, 16> weight_of{};  // k at its first tile counts too
-  mutable std::array<std::array<replay::Load, 2>, 1 << kAxes> sums_of{};
-  mutable std::int64_t input_operands = -1;  // the latest input tile
-  mutable replay::Load input_load;
-  std::array<std::array<std::int64_t, 2>, kAxes> sizes{};  // of a full tile and the last one
-  mutable std::int64_t row_at = -1, row_fetched = 0, column_at = -1, column_fetched = 0;
+  /// Figures of tiles by kind: which loops are at their last iteration. No time: not known yet.
+  static constexpr std::size_t kKinds = std::size_t{1} << replay::kLevels;
+  struct Figures {
+    double cycles;
+    replay::Store store;
+    std::array<replay::Load, 2> weight, sums;  // at the first channels, and at others
+    replay::Load input;                        // but for tiles at the borders
+  };
+  mutable std::array<Figures, kKinds> figures;
+  std::array<std::array<std::int64_t, 2>, kAxes> sizes{};       // of a full tile and the last one
+  std::array<std::int64_t, 2> row_borders{}, column_borders{};  // tiles between them are alike
 
   [[nodiscard]] std::int64_t size(const replay::Index& index, Axis axis) const {
-    return sizes[axis][at(index, axis) == last[axis] ? 1 : 0];
+    const int level = level_of[axis];
+    return sizes[axis][level < 0 ? 0 : index.last >> static_cast<unsigned>(level) & 1U];
   }
 
   Replayed(const LayerModel& of, const Tile& tile, const BufferSlots& slots, double engine_cycles,
@@ -52,17 +55,6 @@ struct LayerModel::Replayed {
     const auto whole = static_cast<double>(static_cast<std::int64_t>(bits / unit));
     const double units = first && whole * unit < bits ? whole + 1 : whole;
     return units * unit * (dram ? model.dram_cycles_per_bit_ : model.scratchpad_cycles_per_bit_);
-  }
-  [[nodiscard]] unsigned kind(const replay::Index& index) const {
-    unsigned kind = 0;
-    for (int axis = 0; axis < kAxes; ++axis) {
-      const int level = level_of[static_cast<std::size_t>(axis)];
-      if (level >= 0 &&
-          index.at[static_cast<std::size_t>(level)] == last[static_cast<std::size_t>(axis)]) {
-        kind |= 1U << static_cast<unsigned>(axis);
-      }
-    }
-    return kind;
   }
   [[nodiscard]] replay::Load load(replay::Flow flow, const replay::Index& index, bool first) const;
   [[nodiscard]] replay::Store store(const replay::Index& index, bool first) const;
@@ -103,11 +95,15 @@ LayerModel::Replayed::Replayed(const LayerModel& of, const Tile& tile, const Buf
   special(kN, 0, uneven(axes.n));
   special(kK, model.bias_bits_ > 0 ? 1 : 0, uneven(axes.k));
   if (model.expanded_input_) {
+    row_borders = {0, axes.rows.count()};
+    column_borders = {0, axes.columns.count()};
     special(kRow, 0, uneven(axes.rows));
     special(kColumn, 0, uneven(axes.columns));
   } else {
     const Fetch rows = model.fetch_rows(tile.out_h);
     const Fetch columns = model.fetch_columns(tile.out_w);
+    row_borders = {rows.inside, rows.beyond};
+    column_borders = {columns.inside, columns.beyond};
     special(kRow, rows.inside, rows.count - rows.beyond);
     special(kColumn, columns.inside, columns.count - columns.beyond);
   }
@@ -147,19 +143,33 @@ LayerModel::Replayed::Replayed(const LayerModel& of, const Tile& tile, const Buf
                                         &axes.columns, &axes.n,     &axes.k};
   for (std::size_t axis = 0; axis < kAxes; ++axis) {
     const int level = level_of[axis];
-    last[axis] = level < 0 ? 0 : nest.counts[static_cast<std::size_t>(level)] - 1;
-    sizes[axis] = {along[axis]->tile, along[axis]->size(last[axis])};
+    const std::int64_t last = level < 0 ? 0 : nest.counts[static_cast<std::size_t>(level)] - 1;
+    sizes[axis] = {along[axis]->size(0), along[axis]->size(last)};
   }
+  for (std::size_t kind = 0; kind < std::size_t{1} << nest.levels; ++kind) figures[kind] = {};
 }
 
 replay::Load LayerModel::Replayed::load(replay::Flow flow, const replay::Index& index,
                                         bool first) const {
+  Figures& kind = figures[index.last];
+  const std::size_t later_channels = at(index, kK) > 0 ? 1 : 0;
+  const std::int64_t row = at(index, kRow);
+  const std::int64_t column = at(index, kColumn);
+  const auto within = [](std::int64_t tile, const std::array<std::int64_t, 2>& borders) {
+    return tile >= borders[0] && tile < borders[1];
+  };
+  const bool inside = within(row, row_borders) && within(column, column_borders);
+  replay::Load& known = flow == replay::kWeightIn  ? kind.weight[later_channels]
+                        : flow == replay::kInputIn ? kind.input
+                                                   : kind.sums[later_channels];
+  if (known.time > 0 && (flow != replay::kInputIn || inside)) return known;
+
   const std::int64_t groups = size(index, kGroup);
   const std::int64_t channels = size(index, kK);
   const std::int64_t n = size(index, kN);
   const ComputeShape& shape = model.shape_;
-  replay::Load load;
   const bool ceil = first && one_step;
+  replay::Load load;
   const auto through = [&](double bits, double buffer_bits, Home home, double port_cycles_per_bit) {
     load.time = time(bits, home, ceil);
     if (port_cycles_per_bit <= 0) return;
@@ -173,63 +183,47 @@ replay::Load LayerModel::Replayed::load(replay::Flow flow, const replay::Index& 
     load.first = std::min(bits, request) * per_bit;
   };
   if (flow == replay::kWeightIn) {
-    const auto at_last = [&](Axis axis, unsigned bit) {
-      return at(index, axis) == last[axis] ? bit : 0U;
-    };
-    replay::Load& known = weight_of[at_last(kGroup, 1) | at_last(kN, 2) | at_last(kK, 4) |
-                                    (at(index, kK) == 0 ? 8U : 0U)];
-    if (known.time > 0) return known;
     const auto rows = static_cast<double>(n * groups);
     double bits =
         rows * static_cast<double>(channels * model.kernel_ * model.setting_.stored_weight);
-    if (at(index, kK) == 0) bits += std::floor(rows * model.bias_bits_);
+    if (later_channels == 0) bits += std::floor(rows * model.bias_bits_);
     through(bits, model.weight_buffer_bits(n, channels, groups), model.home(Stream::weight),
             model.weight_port_cycles_per_bit_);
     return known = load;
   }
   const std::int64_t batch = size(index, kBatch);
-  const std::int64_t row = at(index, kRow);
-  const std::int64_t column = at(index, kColumn);
   const std::int64_t out_h = size(index, kRow);
   const std::int64_t out_w = size(index, kColumn);
   const std::int64_t m = batch * out_h * out_w;
   if (flow == replay::kInputIn) {
-    if (row != row_at) {
-      row_at = row;
-      row_fetched = model.fetched(row * axes.rows.tile, out_h, shape.stride_h, shape.kernel_h,
-                                  shape.dilation_h, shape.pad_top, shape.in_h);
-    }
-    if (column != column_at) {
-      column_at = column;
-      column_fetched = model.fetched(column * axes.columns.tile, out_w, shape.stride_w,
-                                     shape.kernel_w, shape.dilation_w, shape.pad_left, shape.in_w);
-    }
     const std::int64_t elements =
-        model.expanded_input_ ? m * model.kernel_ : batch * row_fetched * column_fetched;
-    const std::int64_t operands = elements * channels * groups;
-    if (operands == input_operands) return input_load;
-    input_operands = operands;
+        model.expanded_input_
+            ? m * model.kernel_
+            : batch *
+                  model.fetched(row * axes.rows.tile, out_h, shape.stride_h, shape.kernel_h,
+                                shape.dilation_h, shape.pad_top, shape.in_h) *
+                  model.fetched(column * axes.columns.tile, out_w, shape.stride_w, shape.kernel_w,
+                                shape.dilation_w, shape.pad_left, shape.in_w);
     through(static_cast<double>(elements * channels * groups * model.setting_.stored_input),
             model.input_buffer_bits(static_cast<double>(elements), static_cast<double>(m), channels,
                                     groups),
             model.home(Stream::input), model.input_port_cycles_per_bit_);
-    return input_load = load;
+    if (inside) known = load;
+    return load;
   }
-  replay::Load& known = sums_of[kind(index)][at(index, kK) > 0 ? 1 : 0];
-  if (known.time > 0) return known;
-  const double sum_bits = at(index, kK) > 0 ? static_cast<double>(model.setting_.accumulator_bits)
-                                            : model.initial_bits_;
+  const double sum_bits = later_channels > 0 ? static_cast<double>(model.setting_.accumulator_bits)
+                                             : model.initial_bits_;
   load.time = time(static_cast<double>(m * n * groups) * sum_bits, Home::dram, ceil);
   return known = load;
 }
 
 replay::Store LayerModel::Replayed::store(const replay::Index& index, bool first) const {
-  replay::Store& store = store_of[kind(index)];
+  replay::Store& store = figures[index.last].store;
   if (store.time > 0) return store;
   const double outputs =
       static_cast<double>(size(index, kGroup) * size(index, kBatch) * size(index, kRow) *
                           size(index, kColumn) * size(index, kN));
-  store.complete = !spills || at(index, kK) == last[kK];
+  store.complete = !spills || at(index, kK) == axes.k.count() - 1;
   const bool ceil = first && one_step;
   if (store.complete) {
     store.post = outputs * model.post_cycles_per_output_;
@@ -241,7 +235,7 @@ replay::Store LayerModel::Replayed::store(const replay::Index& index, bool first
 }
 
 double LayerModel::Replayed::cycles(const replay::Index& index) const {
-  double& known = cycles_of[kind(index)];
+  double& known = figures[index.last].cycles;
   if (known > 0) return known;
   const std::int64_t n = size(index, kN);
   const std::int64_t channels = size(index, kK);
@@ -287,6 +281,10 @@ ClosedForm LayerModel::replayed(ClosedForm form, const MTiling& m, const NTiling
                  form.engine_cycles / static_cast<double>(repeats), last_fold_credit(m, n, k));
   layer.nest.work = {form.dram_time / static_cast<double>(repeats),
                      form.scratchpad_time / static_cast<double>(repeats)};
+  if (!form.weights_stay) {
+    layer.nest.port = {form.weight_port_time / static_cast<double>(repeats),
+                       form.input_port_time / static_cast<double>(repeats), 0};
+  }
   layer.nest.unit = {
       8 * static_cast<double>(accelerator_->memory.dram.burst.count()) * dram_cycles_per_bit_,
       8 * scratchpad_cycles_per_bit_};

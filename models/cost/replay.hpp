@@ -32,6 +32,7 @@ inline constexpr double kForever = std::numeric_limits<double>::infinity();
 /// Iterations of each loop, outermost first.
 struct Index {
   std::array<std::int64_t, kLevels> at{};
+  unsigned last = 0;  // which loops are at their last iteration, one bit each
 };
 
 /// Loops over steps and what holds for all of them.
@@ -52,6 +53,7 @@ struct Nest {
   double emptying = 0;                   // from the end of a step to its last result
   double array = 0;                      // cycles of all steps, start and finish included
   std::array<double, kChannels> work{};  // cycles of all bits that a channel moves
+  std::array<double, kLoads> port{};     // and that a buffer's port does
   std::array<double, kChannels> unit{};  // a tile moves less than this less than its bits
   double after = 0;          // that the last store leaves later than the last step, at least
   double enough = kForever;  // what takes longer need not be played to its end
@@ -83,6 +85,7 @@ class Replay {
  private:
   static constexpr std::int64_t kRing = 128;     // more than tiles that a buffer holds
   static constexpr std::int64_t kFewSteps = 64;  // fewer are all played
+  static constexpr double kRounding = 1e-3;      // cycles, so that what is given up is longer
   static constexpr double kAlike = 1e-8;         // cycles, for sums in another order
   static constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max() / 4;
 
@@ -102,15 +105,27 @@ class Replay {
     std::array<double, kRing> earliest{};  // loads: not in the buffer before
     std::array<double, kRing> tails{};
     double port_free = 0;
-    double requests = 0;  // on the channel, until the port has something to do
+    double port_gaps = 0;  // time that passed without anything for the port
+    double requests = 0;   // on the channel, until the port has something to do
   };
 
   void advance(Index& index, int level) const {
     for (int l = level; l >= 0; --l) {
-      auto& at = index.at[static_cast<std::size_t>(l)];
-      if (++at < nest_->counts[static_cast<std::size_t>(l)]) return;
-      at = 0;
+      const auto loop = static_cast<std::size_t>(l);
+      const unsigned bit = 1U << static_cast<unsigned>(l);
+      const std::int64_t at = ++index.at[loop];
+      if (at < nest_->counts[loop]) {
+        if (at + 1 == nest_->counts[loop]) index.last |= bit;
+        return;
+      }
+      index.at[loop] = 0;
+      index.last &= ~bit;
     }
+  }
+  void advance_by(Index& index, int level, std::int64_t iterations) const {
+    const auto loop = static_cast<std::size_t>(level);
+    index.at[loop] += iterations;
+    if (index.at[loop] + 1 == nest_->counts[loop]) index.last |= 1U << static_cast<unsigned>(level);
   }
   /// The state between two steps, relative to that time and step.
   struct State {
@@ -232,7 +247,7 @@ std::int64_t Replay<Layer>::repetitions(int level, std::int64_t period, std::int
 /// As if `steps` more steps, `iterations` of a loop, had been played.
 template <class Layer>
 void Replay<Layer>::skip(int level, std::int64_t iterations, std::int64_t steps) {
-  index_.at[static_cast<std::size_t>(level)] += iterations;
+  advance_by(index_, level, iterations);
   for (int f = 0; f < kFlows; ++f) {
     Queue& queue = queues_[static_cast<std::size_t>(f)];
     if (nest_->level[static_cast<std::size_t>(f)] < level) {
@@ -269,7 +284,7 @@ void Replay<Layer>::skip(int level, std::int64_t iterations, std::int64_t steps)
     move(queue.dues, 2 * steps);
     queue.head += tiles;
     queue.known += tiles;
-    queue.index.at[static_cast<std::size_t>(level)] += iterations;
+    advance_by(queue.index, level, iterations);
   }
   // All room there is has been asked for.
   left_by_.fill(all_left_);
@@ -309,6 +324,7 @@ void Replay<Layer>::release(int flow, double at) {
   const double access =
       nest_->access[static_cast<std::size_t>(nest_->channel[static_cast<std::size_t>(flow)])];
   if (load.time > 0) {
+    if (load.port > 0) queue.port_gaps += std::max(0.0, at + access - queue.port_free);
     queue.port_free = std::max(queue.port_free, at + access) + load.port;
     queue.earliest[slot] = queue.port_free;
   } else {
@@ -355,6 +371,7 @@ double Replay<Layer>::first_operands() {
       queue.earliest[static_cast<std::size_t>(tile)] += late;
     }
     queue.port_free += late;
+    queue.port_gaps += late;
     served[channel] += queue.times[0];
     there = std::max(there, served[channel] + nest_->access[channel] + queue.tails[0]);
   }
@@ -428,7 +445,7 @@ double Replay<Layer>::run(const Nest& nest, const Layer& layer) {
     queue.head = queue.known = 0;
     queue.due = kNever;
     queue.index = Index{};
-    queue.port_free = 0;
+    queue.port_free = queue.port_gaps = queue.requests = 0;
     queue.span = 1;
     for (int l = level + 1; l < nest_->levels; ++l) {
       queue.span *= nest_->counts[static_cast<std::size_t>(l)];
@@ -455,13 +472,15 @@ double Replay<Layer>::run(const Nest& nest, const Layer& layer) {
   array_left_ = nest_->array + nest_->after;
   // Where iterations of a loop are alike, the state between them is compared every so many.
   std::array<std::int64_t, kLevels> inside{}, stride{};
+  const double enough = nest_->enough + kRounding;
   for (State& state : seen_) state.step = -1;
   if (steps > kFewSteps && distance == kNever) {
     std::int64_t inner = 1;
     for (int l = nest_->levels - 1; l >= 0; --l) {
       const auto level = static_cast<std::size_t>(l);
       inside[level] = inner;
-      const std::int64_t every = (kFewSteps / 8 + inner - 1) / inner;
+      std::int64_t every = 1;  // a power of two
+      while (every * inner < kFewSteps / 8) every *= 2;
       const std::int64_t alike =
           nest_->counts[level] - nest_->special_first[level] - nest_->special_last[level];
       if (alike >= 3 * every) stride[level] = every;
@@ -490,11 +509,16 @@ double Replay<Layer>::run(const Nest& nest, const Layer& layer) {
     needs(kInputIn, 0);
     needs(kSumsIn, 0);
     if (nest_->whole_cycles || i == 0) begin = std::ceil(begin - 1e-6);
-    if (skipped_ + begin + array_left_ > nest_->enough) return skipped_ + begin + array_left_;
+    if (skipped_ + begin + array_left_ > enough) return skipped_ + begin + array_left_;
     for (std::size_t c = 0; c < kChannels; ++c) {
-      if (unused_[c] + work_[c] > nest_->enough) {
+      if (unused_[c] + work_[c] > enough) {
         return unused_[c] + work_[c];
       }
+    }
+    for (const int f : {kWeightIn, kInputIn}) {
+      const double port = nest_->port[static_cast<std::size_t>(f)];
+      const double least = queues_[static_cast<std::size_t>(f)].port_gaps + port + nest_->after;
+      if (port > 0 && least > enough) return least;
     }
     before_ = layer_->cycles(index_);
     if (i == 0) before_ += nest_->start;
@@ -539,7 +563,7 @@ double Replay<Layer>::run(const Nest& nest, const Layer& layer) {
       const std::int64_t at = index_.at[level] - nest_->special_first[level];
       const std::int64_t alike_left =
           nest_->counts[level] - nest_->special_last[level] - index_.at[level];
-      if (stride[level] > 0 && at >= 0 && alike_left >= 0 && at % stride[level] == 0) {
+      if (stride[level] > 0 && at >= 0 && alike_left >= 0 && (at & (stride[level] - 1)) == 0) {
         const std::int64_t period = stride[level] * inside[level];
         State& state = now_;
         state_at(l, i + 1, state);

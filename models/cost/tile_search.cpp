@@ -19,8 +19,11 @@ constexpr double kWorst = std::numeric_limits<double>::infinity();
 constexpr std::int64_t kFewSteps = 1024;
 constexpr std::int64_t kSmallShare = 8;
 
-/// What the play of its steps presumably adds to the closed form of the best tile, at most.
-constexpr double kPresumedShare = 1.002;
+/// What the play of its steps presumably makes of the closed form of the best tile, at most: of one
+/// whose array hardly waits, and of others.
+constexpr double kPresumedAtWork = 1.002;
+constexpr double kPresumedWaiting = 1.03;
+constexpr double kPresumedToWait = 1.03;
 constexpr double kPresumedCycles = 8;
 
 /// Least tile size for each distinct number of tiles of `extent`, in multiples of `step`,
@@ -426,10 +429,13 @@ std::optional<Tile> LayerModel::search(const EnergyModel& energy, ClosedForm* fo
             return;
           }
           candidates.back() = add(candidate, close);
-          const bool more = is_played(space.m[candidate.m], space.n[candidate.n],
-                                      space.k[candidate.k], candidate.groups);
-          presumed = std::min(presumed, more ? close.latency * kPresumedShare + kPresumedCycles
-                                             : static_cast<double>(whole_cycles(close.latency)));
+          auto cost = static_cast<double>(whole_cycles(close.latency));
+          if (is_played(space.m[candidate.m], space.n[candidate.n], space.k[candidate.k],
+                        candidate.groups)) {
+            const bool waits = close.latency > kPresumedToWait * close.engine_cycles;
+            cost = close.latency * (waits ? kPresumedWaiting : kPresumedAtWork) + kPresumedCycles;
+          }
+          presumed = std::min(presumed, cost);
         });
     look(presumed);
     if (best.value > presumed) {

@@ -1,8 +1,11 @@
 // The closed form against the simulation, over shipped machines, networks and widths: never above
 // it, within 1 % of it per network and within 5 % on any layer above 10,000 cycles, but for the
 // exceptions below, with the same busy cycles and DRAM bytes.
+#include <algorithm>
 #include <cstdint>
+#include <filesystem>
 #include <fstream>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,32 +24,32 @@ namespace {
 constexpr std::int64_t kLongLayer = 10000;
 constexpr double kPerLayer = 1.05;
 constexpr double kPerNetwork = 1.01;
-constexpr double kEnergy = 0.015;
+constexpr double kEnergy = 0.01;
+/// Networks whose layers take a few hundred cycles: what a layer's requests, bursts and whole
+/// cycles may add, and the share that energy follows latency by.
+constexpr std::int64_t kShortLayers = 2000;  // cycles, on average
+constexpr double kCyclesPerLayer = 12;
+constexpr double kShortEnergy = 0.06;
 
-// Where the closed form is further below the simulation: layers of a few dozen large tiles, of
-// which the buffers hold two, so that the weights of the next run can not be fetched evenly. It
-// does not see that (models/cost/step_bounds.cpp); found on these, and no others may join them.
+// Where the closed form is further below the simulation: layers of more steps than it plays
+// (models/cost/replay.cpp), small tiles at a border among them that wait for memory; and, on
+// bitfusion_16x32, sums that wait for a request of a tile to come. Found on these, and no others
+// may join them.
 struct Exception {
   const char* machine;
   const char* network;
   double per_network, per_layer;
 };
 constexpr Exception kExceptions[] = {
-    {"bismo_cloud_16x16", "resnet18_cifar", 1.04, 1.06},
-    {"bismo_cloud_16x16", "mobilenet_v2", kPerNetwork, 1.06},
-    {"bismo_edge_8x8", "resnet18_cifar", 1.02, kPerLayer},
-    {"bitfusion_16x32", "resnet18_cifar", 1.02, kPerLayer},
-    {"dvafs_16x16", "mobilenet_v2", kPerNetwork, 1.13},
-    {"dvafs_16x16", "resnet18_cifar", kPerNetwork, 1.08},
-    {"loom_16x128", "bert_base", 1.04, 1.16},
-    {"loom_16x128", "mobilenet_v2", kPerNetwork, 1.08},
-    {"loom_16x128", "resnet18_cifar", kPerNetwork, 1.08},
-    {"precision_batching", "pbatch_lstm_2048", 1.02, kPerLayer},
-    {"stripes_16x16", "bert_base", 1.03, 1.10},
-    {"stripes_16x16", "resnet18", kPerNetwork, 1.16},
+    {"bitfusion_16x32", "resnet18", 1.013, kPerLayer},
+    {"dvafs_16x16", "mobilenet_v1", kPerNetwork, 1.09},
+    {"dvafs_16x16", "mobilenet_v2", kPerNetwork, 1.12},
+    {"loom_16x128", "alexnet", 1.012, 1.06},
+    {"precision_batching", "pbatch_mlp", 1.03, kPerLayer},
+    {"stripes_16x16", "vgg16", kPerNetwork, 1.06},
     {"systolic_32x32_int8", "mobilenet_v2", kPerNetwork, 1.08},
-    {"unpu", "bert_base", kPerNetwork, 1.06},
-    {"unpu", "mobilenet_v2", kPerNetwork, 1.08},
+    {"unpu", "mobilenet_v1", kPerNetwork, 1.06},
+    {"unpu", "resnet18", kPerNetwork, 1.06},
 };
 
 Exception bounds_of(const std::string& machine, const std::string& network) {
@@ -59,14 +62,25 @@ Exception bounds_of(const std::string& machine, const std::string& network) {
 struct Subject {
   const char* network;
   NetworkParameters parameters;
-  const char* mixed;  // third widths: an assignment file, or uniform 2 bits
+  std::vector<std::string> widths;  // uniform, or an assignment file
 };
 
-const std::vector<Subject> kSubjects = {{"resnet18", {}, "resnet18_mixed"},
-                                        {"mobilenet_v2", {}, "mobilenet_v2_mixed"},
-                                        {"bert_base", {{"sequence_length", 128}}, "w2a2"},
-                                        {"pbatch_lstm_2048", {}, "w2a2"},
-                                        {"resnet18_cifar", {}, "w2a2"}};
+const std::vector<Subject> kSubjects = {
+    {"resnet18", {}, {"w8a8", "w4a4", "w2a2", "resnet18_mixed"}},
+    {"mobilenet_v2", {}, {"w8a8", "w4a4", "mobilenet_v2_mixed"}},
+    {"bert_base", {{"sequence_length", 128}}, {"w8a8", "w4a4", "w2a2"}},
+    {"pbatch_lstm_2048", {}, {"w8a8", "w4a4", "w2a2"}},
+    {"resnet18_cifar", {}, {"w8a8", "w4a4", "w2a2"}},
+    {"alexnet", {}, {"w8a8", "w2a2"}},
+    {"lenet5", {}, {"w8a8", "w2a2"}},
+    {"mobilenet_v1", {}, {"w8a8", "w2a2"}},
+    {"pbatch_lstm_3072", {}, {"w8a8", "w2a2"}},
+    {"pbatch_mlp", {}, {"w8a8", "w2a2"}},
+    {"tiny_cnn", {}, {"w8a8", "w2a2"}},
+    {"tiny_mlp", {}, {"w8a8", "w2a2"}},
+    {"tiny_transformer", {}, {"w8a8", "w2a2"}},
+    {"vgg16", {}, {"w8a8", "w2a2"}},
+    {"vgg16_cifar", {}, {"w8a8", "w2a2"}}};
 
 const std::vector<std::string> kTested = {
     "bismo_cloud_16x16", "bismo_edge_8x8",      "bitfusion_16x32",     "dvafs_16x16",
@@ -86,8 +100,7 @@ void check_machine(const std::string& name) {
   for (const Subject& subject : kSubjects) {
     const Network network = workload(subject.network, subject.parameters);
     const Exception bounds = bounds_of(name, subject.network);
-    for (const std::string& bits :
-         {std::string("w8a8"), std::string("w4a4"), std::string(subject.mixed)}) {
+    for (const std::string& bits : subject.widths) {
       INFO(name << ", " << subject.network << ", " << bits);
       const WidthPlan widths = resolve_widths(network, assignment_of(bits));
       const CostReport analytic = analytic_cost(network, widths, machine, energy);
@@ -109,8 +122,18 @@ void check_machine(const std::string& name) {
         CHECK(closed.activity.dram_read == played.activity.dram_read);
         CHECK(closed.activity.dram_write == played.activity.dram_write);
       }
-      CHECK(tile.latency() / analytic.latency() <= bounds.per_network);
-      CHECK(tile.energy_pj() == Approx(analytic.energy().total().count()).epsilon(kEnergy));
+      const auto layers = static_cast<std::int64_t>(tile.layers.size());
+      const bool is_short = tile.latency().count() <= kShortLayers * layers;
+      const auto less = static_cast<double>((tile.latency() - analytic.latency()).count());
+      if (is_short) {
+        CHECK(less <=
+              std::max(kCyclesPerLayer * static_cast<double>(layers),
+                       (bounds.per_network - 1) * static_cast<double>(analytic.latency().count())));
+      } else {
+        CHECK(tile.latency() / analytic.latency() <= bounds.per_network);
+      }
+      CHECK(tile.energy_pj() ==
+            Approx(analytic.energy().total().count()).epsilon(is_short ? kShortEnergy : kEnergy));
       table << subject.network << " " << bits << ": latency " << tile.latency() / analytic.latency()
             << ", energy " << tile.energy_pj() / analytic.energy().total().count() << "\n";
     }
@@ -119,8 +142,15 @@ void check_machine(const std::string& name) {
 
 }  // namespace
 
-TEST_CASE("every shipped machine is compared with its simulation") {
+TEST_CASE("every shipped machine and network is compared in closed form and simulation") {
   CHECK(kTested == shipped_names());
+  std::set<std::string> subjects;
+  for (const Subject& subject : kSubjects) subjects.insert(subject.network);
+  std::set<std::string> networks;
+  for (const auto& file : std::filesystem::directory_iterator(kSource + "/workloads")) {
+    if (file.path().extension() == ".yaml") networks.insert(file.path().stem().string());
+  }
+  CHECK(subjects == networks);
 }
 
 TEST_CASE("simulated, twice the bandwidth or half the bits are never worse by more than 0.5 %") {
