@@ -64,7 +64,7 @@ void EngineModule::wait_for_tiles(const StepRecord& step, Ticks idle_since, std:
       at(Bank::input, step.input_fill),
       step.loads_sums && step.starts_output ? at(Bank::output, step.output_fill) : Ticks{0});
   const Ticks weight_at = at(Bank::weight, step.weight_fill);
-  // Room counts the tiles that have left, in whatever order: it may have come with a later one.
+  // Slots are taken again in order: room may have come with an earlier tile that left later.
   const bool room_came_last =
       step.starts_output && now() > std::max({idle_since, input_at, weight_at, room_at});
   const std::array<std::pair<Ticks, Wait>, 3> causes{

@@ -63,7 +63,7 @@ struct StepKind {
   double array = 0;
   Times mean{};  // of all streams, those that change more seldom than every step by their share
   Times comes{}, leaves{};  // of streams with two slots that change with every step
-  double leaving = 0;       // post-processing and the way out of the output tile
+  double leaving = 0;       // until the output tile is out of the array, post-processed and stored
   Times credit{};           // that can be done before a run of such steps begins or after it ends
   Times next{};             // the part of it that can not, in the runs of the innermost loop
 };
@@ -183,6 +183,13 @@ double LayerModel::stepwise_cycles(const MTiling& m, const NTiling& n, const KTi
   const auto n_kinds = kinds_of(n.tile, n.tiles, n.last);
   const KKinds k_kinds = k_kinds_of(k.tile, k.tiles, k.last, spills);
 
+  const auto emptying = static_cast<double>(timing_.finish_cycles());
+  // Outputs in turn where a buffer holds two tiles: the loop that makes the next output tile.
+  const bool outputs_in_turn = k_turns && ahead.output <= 2;
+  const bool then_n = n.tiles > 1 && (m.tiles == 1 || at.n > at.m);
+  double array_cycles = 0;
+  double output_waits = 0, greatest_wait = 0;
+
   double turns = 0;           // steps in turn, where a buffer holds two tiles
   double load_windows = 0;    // windows of q_load steps
   double output_windows = 0;  // windows of q_output output tiles
@@ -294,7 +301,7 @@ double LayerModel::stepwise_cycles(const MTiling& m, const NTiling& n, const KTi
           const double load_window = array + std::max((q_load - 1) * array, fetch);
           load_windows += times * load_window / q_load;
           load_slack = std::max(load_slack, load_window);
-          step.leaving = post + store + sums_out;
+          step.leaving = emptying + post + store + sums_out;
         }
       }
     }
@@ -353,6 +360,40 @@ double LayerModel::stepwise_cycles(const MTiling& m, const NTiling& n, const KTi
         const double window = array + std::max((q_output - 1) * array, leaving);
         output_windows += g.times * n_kinds[in].times * m_kinds[im].times * window / q_output;
         output_slack = std::max(output_slack, window);
+      }
+    }
+    // The tile after a short one at a border waits until the long one before that has left.
+    if (outputs_in_turn) {
+      const auto run_of = [&](std::size_t in, std::size_t im) {
+        double cycles = 0;
+        for (std::size_t ik = 0; ik < k_kinds.size(); ++ik) {
+          if (k_kinds[ik].times > 0) cycles += k_kinds[ik].times * steps[in][ik][im].array;
+        }
+        return cycles;
+      };
+      const std::size_t last_k = k_kinds[1].times > 0 ? 1 : 0;
+      const auto wait = [&](double times, double leaving, double short_run) {
+        const double waits = std::max(0.0, leaving - short_run);
+        output_waits += times * waits;
+        greatest_wait = std::max(greatest_wait, waits);
+      };
+      for (std::size_t in = 0; in < 2; ++in) {
+        if (n_kinds[in].times == 0) continue;
+        for (std::size_t im = 0; im < m_count; ++im) {
+          array_cycles += g.times * n_kinds[in].times * m_kinds[im].times * run_of(in, im);
+        }
+        if (then_n) continue;
+        for (std::size_t q = 0; q < m_sequences; ++q) {
+          const auto [full_kind, last_kind] = m_sequence[q];
+          if (full_kind == last_kind) continue;
+          wait(g.times * n_kinds[in].times * m_kinds[last_kind].times,
+               steps[in][last_k][full_kind].leaving, run_of(in, last_kind));
+        }
+      }
+      if (then_n && n_kinds[1].times > 0) {
+        for (std::size_t im = 0; im < m_count; ++im) {
+          wait(g.times * m_kinds[im].times, steps[0][last_k][im].leaving, run_of(1, im));
+        }
       }
     }
     // Runs: what all steps of a run move can not be done outside it but for what its buffers hold.
@@ -426,6 +467,7 @@ double LayerModel::stepwise_cycles(const MTiling& m, const NTiling& n, const KTi
   // Windows and turns at the two ends of the layer are not whole.
   double bound =
       std::max({turns - turns_slack, load_windows - load_slack, output_windows - output_slack});
+  if (outputs_in_turn) bound = std::max(bound, array_cycles + output_waits - greatest_wait);
   for (int p = 0; p < 3; ++p) bound = std::max(bound, runs[p] - runs_slack[p]);
   return bound;
 }
