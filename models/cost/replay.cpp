@@ -10,7 +10,7 @@ namespace {
 
 /// Steps of a layer that is played: what a search can afford. Longer ones have their bounds in
 /// closed form.
-constexpr std::int64_t kMostReplayed = 128;
+constexpr std::int64_t kMostReplayed = 512;
 
 enum Axis { kGroup, kBatch, kRow, kColumn, kN, kK, kAxes };
 
