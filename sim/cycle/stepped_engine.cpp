@@ -159,7 +159,9 @@ void SteppedEngine::begin_step(const StepStart& start) {
   schedule_fold();
 }
 
-void SteppedEngine::load_sums(Pack& pack, const TileBlock& block) {
+/// Calls visit(m, n, index) for every output of a pack: its place in the tile, and in result_.
+template <class Visit>
+void SteppedEngine::for_each_output(const Pack& pack, const TileBlock& block, Visit visit) const {
   const ComputeShape& shape = operands_.shape;
   const std::int64_t outputs = block.n.size;
   std::int64_t m = 0;
@@ -171,36 +173,26 @@ void SteppedEngine::load_sums(Pack& pack, const TileBlock& block) {
             block.columns.begin + x;
         for (std::int64_t n = 0; n < pack.groups * outputs; ++n) {
           const std::int64_t group = pack.first_group + n / outputs;
-          pack.sums->set(
-              m, n,
-              result_[static_cast<std::size_t>((group * shape.m() + position) * shape.n() +
-                                               block.n.begin + n % outputs)]);
+          visit(m, n,
+                static_cast<std::size_t>((group * shape.m() + position) * shape.n() +
+                                         block.n.begin + n % outputs));
         }
       }
     }
   }
 }
 
+void SteppedEngine::load_sums(Pack& pack, const TileBlock& block) {
+  for_each_output(pack, block, [&](std::int64_t m, std::int64_t n, std::size_t index) {
+    pack.sums->set(m, n, result_[index]);
+  });
+}
+
 void SteppedEngine::store_sums(const Output& output) {
-  const ComputeShape& shape = operands_.shape;
-  const TileBlock& block = output.block;
-  const std::int64_t outputs = block.n.size;
   for (const Pack& pack : output.packs) {
-    std::int64_t m = 0;
-    for (std::int64_t b = 0; b < block.batch.size; ++b) {
-      for (std::int64_t y = 0; y < block.rows.size; ++y) {
-        for (std::int64_t x = 0; x < block.columns.size; ++x, ++m) {
-          const std::int64_t position =
-              ((block.batch.begin + b) * shape.out_h + block.rows.begin + y) * shape.out_w +
-              block.columns.begin + x;
-          for (std::int64_t n = 0; n < pack.groups * outputs; ++n) {
-            const std::int64_t group = pack.first_group + n / outputs;
-            result_[static_cast<std::size_t>((group * shape.m() + position) * shape.n() +
-                                             block.n.begin + n % outputs)] = pack.sums->get(m, n);
-          }
-        }
-      }
-    }
+    for_each_output(pack, output.block, [&](std::int64_t m, std::int64_t n, std::size_t index) {
+      result_[index] = pack.sums->get(m, n);
+    });
   }
 }
 

@@ -106,6 +106,8 @@ class SteppedEngine {
   [[nodiscard]] std::int64_t lead_in() const;
   void end_step(Cycle at);
   void count(Cycle now);
+  template <class Visit>
+  void for_each_output(const Pack& pack, const TileBlock& block, Visit visit) const;
   void load_sums(Pack& pack, const TileBlock& block);
   void store_sums(const Output& output);
   [[nodiscard]] std::int64_t latency(std::int64_t used_columns) const;
