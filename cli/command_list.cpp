@@ -9,7 +9,7 @@
 
 #include "cli/exit_code.hpp"
 #include "cli/print_table.hpp"
-#include "cli/shipped_data.hpp"
+#include "models/config/shipped_data.hpp"
 #include "cli/text_layout.hpp"
 #include "models/base/error.hpp"
 #include "models/base/text.hpp"

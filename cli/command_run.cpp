@@ -15,17 +15,14 @@
 #include "cli/exit_code.hpp"
 #include "cli/print_table.hpp"
 #include "cli/progress.hpp"
+#include "cli/read_request.hpp"
 #include "cli/report_csv.hpp"
 #include "cli/report_json.hpp"
 #include "cli/staged_file.hpp"
 #include "models/base/text.hpp"
 #include "models/base/units.hpp"
 #include "models/cost/analytic.hpp"
-#include "models/hardware/accelerator_reader.hpp"
 #include "models/hardware/energy_reader.hpp"
-#include "models/network/assignment_reader.hpp"
-#include "models/network/network_yaml.hpp"
-#include "models/network/onnx_import.hpp"
 #include "models/network/quantize.hpp"
 #include "models/network/single_layer.hpp"
 #include "sim/simulation.hpp"
@@ -34,176 +31,32 @@ namespace widthwise {
 
 namespace {
 
-constexpr std::string_view kBatch = "batch";
-constexpr std::int64_t kMostBatch = 1'000'000;
-
-/// What `read` returns; nothing after its mistakes were added to `problems`.
-template <class Read>
-auto collecting(Diagnostics& problems, Read read) -> std::optional<decltype(read())> {
-  try {
-    return read();
-  } catch (const InputError& error) {
-    problems.append(error.diagnostics());
-    return std::nullopt;
-  }
-}
-
-[[noreturn]] void refuse(const Given& given, const std::string& message) {
-  throw InputError(given.place, given.key, message);
-}
-
-/// What `read` makes of a text; its mistakes are reported where the text was given.
-template <class Read>
-auto placed_at(const Given& given, Read read) {
-  try {
-    return read();
-  } catch (const InputError& error) {
-    std::vector<Diagnostic> diagnostics = error.diagnostics();
-    for (Diagnostic& diagnostic : diagnostics) {
-      diagnostic.place = given.place;
-      if (!given.key.empty()) {
-        diagnostic.key = given.key;
-      }
-    }
-    throw InputError(std::move(diagnostics));
-  }
-}
-
-bool is_onnx(const std::string& path) { return std::filesystem::path(path).extension() == ".onnx"; }
-
-Fidelity read_fidelity(const std::optional<Given>& given) {
-  if (!given) {
-    return Fidelity::tile;
-  }
-  std::vector<std::string> names;
-  for (const Fidelity fidelity : {Fidelity::analytic, Fidelity::tile, Fidelity::cycle}) {
-    names.emplace_back(to_string(fidelity));
-    if (given->text == names.back()) {
-      return fidelity;
-    }
-  }
-  refuse(*given, "expected one of " + quoted_list(names) + ", got '" + given->text + "'" +
-                     suggestion(given->text, names));
-}
-
-Accelerator read_accelerator_of(const RunRequest& request) {
-  if (!request.accelerator) {
-    throw InputError({"--accelerator"}, "", "is missing; it names a file or a shipped accelerator");
-  }
-  Accelerator accelerator =
-      read_accelerator(find_file(Shipped::accelerators, *request.accelerator), request.overrides);
-  if (request.ideal_memory.value_or(false)) {
-    accelerator.ideal_memory = true;
-    accelerator.leaves_out.emplace_back("limits of DRAM and of buffer ports (ideal memory)");
-  }
-  return accelerator;
-}
-
-std::optional<std::int64_t> read_batch(const std::optional<Given>& given) {
-  if (!given) {
-    return std::nullopt;
-  }
-  const auto batch = parse_integer(given->text);
-  if (!batch || *batch < 1 || *batch > kMostBatch) {
-    refuse(*given, fmt::format("expected 1..{}, got '{}'", kMostBatch, given->text));
-  }
-  return batch;
-}
-
-/// "sequence_length=256", later ones win.
-NetworkParameters read_parameters(const RunRequest& request) {
-  NetworkParameters parameters;
-  Diagnostics problems;
-  for (const Given& given : request.parameters) {
-    const std::size_t equals = given.text.find('=');
-    const auto value = equals == std::string::npos
-                           ? std::nullopt
-                           : parse_integer(std::string_view(given.text).substr(equals + 1));
-    if (!value || equals == 0) {
-      problems.error(
-          given.place, given.key,
-          "expected a name and an integer such as 'sequence_length=256', got '" + given.text + "'");
-    } else {
-      parameters[given.text.substr(0, equals)] = *value;
-    }
-  }
-  problems.throw_if_any();
-  return parameters;
-}
-
-/// At the place where the network is named, when options do not go with its kind.
-void refuse_options(const Given& network, bool unwanted, const std::string& message) {
-  if (unwanted) {
-    refuse(network, message);
-  }
-}
-
-/// A network, and where its weights come from if it is to be computed with its own.
-struct ReadNetwork {
-  Network network;
-  std::optional<OnnxWeights> weights;
-};
-
 /// Whether the network's own weights are asked for, or would be taken by default.
 struct WantedWeights {
   bool own = false;
   bool asked = false;
 };
 
-WantedWeights wanted_weights(const RunRequest& request, Fidelity fidelity) {
-  const std::vector<std::string> names{"random", "network"};
+WantedWeights wanted_weights(const RunRequest& request, std::optional<Fidelity> fidelity) {
   if (!request.weights) {
     return {fidelity == Fidelity::cycle, false};
   }
-  const Given& given = *request.weights;
-  if (std::find(names.begin(), names.end(), given.text) == names.end()) {
-    refuse(given, "expected one of " + quoted_list(names) + ", got '" + given.text + "'" +
-                      suggestion(given.text, names));
-  }
-  return {given.text == "network", true};
+  const std::vector<std::string> names{"random", "network"};
+  const std::size_t chosen = read_name(*request.weights, names);
+  return {names[chosen] == "network", true};
 }
 
-ReadNetwork read_network_of(const RunRequest& request, Fidelity fidelity) {
-  if (!request.network) {
-    throw InputError({"--network"}, "",
-                     "is missing; it names a file, a shipped network or a product such as "
-                     "'gemm:64x128x512'");
+NetworkWithWeights read_network_of(const RunRequest& request, WantedWeights wanted) {
+  const NetworkSource source = read_network_source(request);
+  if (!wanted.own) {
+    return {load_network(named_network(request), source), std::nullopt};
   }
-  const Given& given = *request.network;
-  const auto batch = read_batch(request.batch);
-  const WantedWeights wanted = wanted_weights(request, fidelity);
-  const auto without_values = [&](Network network) -> ReadNetwork {
-    if (wanted.own && wanted.asked) {
-      refuse(*request.weights,
-             "only an ONNX file has weights of its own, and '" + given.text + "' is none");
-    }
-    return {std::move(network), std::nullopt};
-  };
-  NetworkParameters parameters = read_parameters(request);
-  if (names_single_layer(given.text)) {
-    refuse_options(given, batch || !parameters.empty() || !request.ignore.empty(),
-                   "a single layer takes no batch, parameters or operators to ignore");
-    return without_values(placed_at(given, [&] { return parse_single_layer(given.text); }));
+  NetworkWithWeights read = load_network_with_weights(named_network(request), source);
+  if (wanted.asked && !read.weights) {
+    refuse(*request.weights, "only an ONNX file has weights of its own, and '" +
+                                 request.network->text + "' is none");
   }
-  const std::string path =
-      find_file(Shipped::networks, given, "no product such as 'gemm:64x128x512'");
-  if (is_onnx(path)) {
-    refuse_options(given, !parameters.empty(), "an ONNX file takes no parameters but the batch");
-    OnnxOptions options;
-    options.batch = batch;
-    options.ignore = request.ignore;
-    if (!wanted.own) {
-      return {import_onnx(path, options), std::nullopt};
-    }
-    OnnxWeights weights(path, options);
-    return {weights.network(), weights};
-  }
-  refuse_options(given, !request.ignore.empty(),
-                 "only operators of an ONNX file can be ignored, and this is none");
-  if (batch) {
-    parameters[std::string(kBatch)] = *batch;
-  }
-  return without_values(read_network(path, parameters));
+  return read;
 }
 
 std::uint64_t read_seed(const std::optional<Given>& given) {
@@ -222,14 +75,7 @@ std::pair<bool, bool> read_signs(const std::vector<Given>& unsigned_operands) {
   const std::vector<std::string> names{"weights", "activations"};
   std::pair<bool, bool> is_signed{true, true};
   for (const Given& given : unsigned_operands) {
-    if (given.text == names[0]) {
-      is_signed.first = false;
-    } else if (given.text == names[1]) {
-      is_signed.second = false;
-    } else {
-      refuse(given, "expected one of " + quoted_list(names) + ", got '" + given.text + "'" +
-                        suggestion(given.text, names));
-    }
+    (read_name(given, names) == 0 ? is_signed.first : is_signed.second) = false;
   }
   return is_signed;
 }
@@ -262,20 +108,6 @@ std::vector<std::int32_t> integer_weights(const OnnxWeights& weights, const Laye
   return quantize(*values, bits,
                   format.is_signed ? Signedness::signed_values : Signedness::unsigned_values)
       .values;
-}
-
-Assignment read_assignment_of(const std::optional<Given>& given) {
-  if (!given) {
-    return parse_uniform_assignment("w8a8");
-  }
-  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
-  const bool looks_uniform = matches_pattern(given->text, "w*a*") &&
-                             std::count_if(given->text.begin(), given->text.end(), is_digit) + 2 ==
-                                 static_cast<std::ptrdiff_t>(given->text.size());
-  if (looks_uniform) {
-    return placed_at(*given, [&] { return parse_uniform_assignment(given->text); });
-  }
-  return read_assignment(find_file(Shipped::assignments, *given, "no widths such as 'w4a4'"));
 }
 
 /// Inputs come batch first; those of a matrix product are one piece of work.
@@ -392,7 +224,7 @@ std::optional<PreparedRun> prepare(const RunRequest& request, Diagnostics& probl
     energy = collecting(problems, [&] { return read_energy_table(accelerator->energy_table); });
   }
   auto read = collecting(
-      problems, [&] { return read_network_of(request, fidelity.value_or(Fidelity::tile)); });
+      problems, [&] { return read_network_of(request, wanted_weights(request, fidelity)); });
   const std::optional<Network> network = read ? std::optional(read->network) : std::nullopt;
   const auto seed = collecting(problems, [&] { return read_seed(request.seed); });
   const auto is_signed =

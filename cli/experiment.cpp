@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "models/config/yaml_reader.hpp"
+#include "models/network/load_network.hpp"
 
 namespace widthwise {
 
@@ -58,8 +59,6 @@ class ExperimentReader {
   }
 
  private:
-  static constexpr std::int64_t kMostBatch = 1'000'000;
-
   static std::optional<Given> given(MapReader& map, std::string_view key, Need need) {
     std::string text;
     if (!map.text(key, need, text)) {

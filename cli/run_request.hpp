@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/shipped_data.hpp"
+#include "models/config/shipped_data.hpp"
 
 namespace widthwise {
 

@@ -50,23 +50,30 @@ CycleBreakdown scaled(const CycleBreakdown& cycles, std::int64_t factor) {
   return result;
 }
 
-}  // namespace
-
-CostCollector::CostCollector(const NetworkPlan& plan) : plan_(plan) {
-  layers_.reserve(plan.layers.size());
-  for (const LayerPlan& layer : plan.layers) {
-    layers_.push_back(describe_layer(layer));
-    Activity& activity = layers_.back().activity;
-    if (!layer.engine) continue;
-    activity.operation_weight_bits = layer.engine->mode().operation.weight;
-    activity.operation_activation_bits = layer.engine->mode().operation.activation;
-    activity.operations_per_accumulation = static_cast<double>(layer.engine->mode().products);
-    activity.accumulator_bits = layer.setting.accumulator_bits;
+LayerCost begun_cost(const LayerPlan& plan) {
+  LayerCost cost = describe_layer(plan);
+  if (plan.engine) {
+    Activity& activity = cost.activity;
+    activity.operation_weight_bits = plan.engine->mode().operation.weight;
+    activity.operation_activation_bits = plan.engine->mode().operation.activation;
+    activity.operations_per_accumulation = static_cast<double>(plan.engine->mode().products);
+    activity.accumulator_bits = plan.setting.accumulator_bits;
   }
+  return cost;
 }
 
-void CostCollector::layer_begins(std::size_t, const LayerPlan& plan, std::int64_t weight,
+}  // namespace
+
+CostCollector::CostCollector(const Accelerator& accelerator, const EnergyModel& energy)
+    : accelerator_(accelerator), energy_(energy) {}
+
+void CostCollector::layer_begins(std::size_t index, const LayerPlan& plan, std::int64_t weight,
                                  Ticks at) {
+  if (index_ != index) {  // else a further run of the same layer
+    index_ = index;
+    layers_.push_back(begun_cost(plan));
+    plans_.push_back(&plan);
+  }
   run_ = Run{};
   run_.weight = weight;
   run_.began = run_.array_ended = run_.post_ended = at;
@@ -180,8 +187,8 @@ void CostCollector::end_vector_run(std::int64_t latency) {
   activity.output_buffer_read = activity.output_buffer_write = Bits(run_.output_bits);
 }
 
-void CostCollector::layer_ends(std::size_t index, const LayerPlan& plan, Ticks at) {
-  LayerCost& cost = layers_[index];
+void CostCollector::layer_ends(std::size_t, const LayerPlan& plan, Ticks at) {
+  LayerCost& cost = layers_.back();
   const std::int64_t latency = (at - run_.began) / kTicksPerCycle;
   if (plan.engine) {
     end_engine_run(plan, latency);
@@ -203,8 +210,9 @@ void CostCollector::layer_ends(std::size_t index, const LayerPlan& plan, Ticks a
 
 std::vector<LayerCost> CostCollector::take_layers() {
   for (std::size_t i = 0; i < layers_.size(); ++i)
-    complete_cost(layers_[i], plan_.layers[i], plan_);
-  return std::move(layers_);
+    complete_cost(layers_[i], *plans_[i], accelerator_, energy_);
+  plans_.clear();
+  return std::exchange(layers_, {});
 }
 
 }  // namespace widthwise::sim

@@ -12,7 +12,8 @@ namespace widthwise::sim {
 
 class CostCollector : public Listener {
  public:
-  explicit CostCollector(const NetworkPlan& plan);
+  /// Both outlive this, and so do the plans of the layers told of, until their costs are taken.
+  CostCollector(const Accelerator& accelerator, const EnergyModel& energy);
 
   void layer_begins(std::size_t index, const LayerPlan& plan, std::int64_t weight,
                     Ticks at) override;
@@ -25,7 +26,7 @@ class CostCollector : public Listener {
                 std::int64_t buffer_bits, Ticks from, Ticks to) override;
   void post_processes(std::int64_t outputs, Ticks from, Ticks to) override;
 
-  /// The layers' costs, once all have run.
+  /// The costs of the layers that have ended since this was called last.
   [[nodiscard]] std::vector<LayerCost> take_layers();
 
  private:
@@ -43,8 +44,11 @@ class CostCollector : public Listener {
   void end_engine_run(const LayerPlan& plan, std::int64_t latency);
   void end_vector_run(std::int64_t latency);
 
-  const NetworkPlan& plan_;
+  const Accelerator& accelerator_;
+  const EnergyModel& energy_;
   std::vector<LayerCost> layers_;
+  std::vector<const LayerPlan*> plans_;         // of layers_
+  std::optional<std::size_t> index_;            // of the layer that began last
   Run run_;
 };
 

@@ -7,20 +7,16 @@
 namespace widthwise::sim {
 
 Sequencer::Sequencer(sc_core::sc_module_name name, Context& context, EngineModule& engine,
-                     const NetworkPlan& plan, Progress progress)
-    : sc_core::sc_module(name),
-      context_(context),
-      engine_(engine),
-      plan_(plan),
-      progress_(std::move(progress)) {
+                     LayerSource source)
+    : sc_core::sc_module(name), context_(context), engine_(engine), source_(std::move(source)) {
   sc_core::sc_spawn([this] { process(); }, "process");
 }
 
 void Sequencer::process() {
-  for (std::size_t i = 0; i < plan_.layers.size(); ++i) {
-    const LayerPlan& layer = plan_.layers[i];
+  std::size_t i = 0;
+  for (const LayerPlan* next = source_(); next != nullptr; next = source_(), ++i) {
+    const LayerPlan& layer = *next;
     at_work_ = layer.setting.layer->name;
-    if (progress_) progress_(i, plan_.layers.size(), at_work_);
     const std::int64_t repeats = layer.engine ? layer.engine->shape().repeat : 1;
     // Nothing crosses from one repeat to the next but weights that stay: all repeats are alike, or
     // all but the first.
@@ -31,7 +27,6 @@ void Sequencer::process() {
       play(i, layer, true, repeats);
     }
   }
-  if (progress_) progress_(plan_.layers.size(), plan_.layers.size(), "");
   finished_ = true;
 }
 

@@ -1,4 +1,4 @@
-// Runs the layers of a plan one after the other: the next starts, on a whole cycle, when the last
+// Runs layers one after the other, as they are handed to it: the next starts, on a whole cycle, when the last
 // output of the one before has left the chip (errs high against machines that fetch the next
 // layer's weights early).
 #pragma once
@@ -13,13 +13,14 @@
 
 namespace widthwise::sim {
 
+/// The next layer to run, which stays where it is until the one after it is asked for; null: no more.
+/// Asked for when the layer before has ended. May take its time: simulated time stands still.
+using LayerSource = std::function<const LayerPlan*()>;
+
 class Sequencer : public sc_core::sc_module {
  public:
-  using Progress =
-      std::function<void(std::size_t done, std::size_t total, const std::string& layer)>;
-
   Sequencer(sc_core::sc_module_name name, Context& context, EngineModule& engine,
-            const NetworkPlan& plan, Progress progress);
+            LayerSource source);
 
   /// All layers have run.
   [[nodiscard]] bool finished() const { return finished_; }
@@ -32,8 +33,7 @@ class Sequencer : public sc_core::sc_module {
 
   Context& context_;
   EngineModule& engine_;
-  const NetworkPlan& plan_;
-  Progress progress_;
+  LayerSource source_;
   std::string at_work_;
   bool finished_ = false;
 };

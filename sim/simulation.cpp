@@ -41,22 +41,6 @@ Dma::Config scratchpad_dma(const Accelerator& accelerator) {
   return config;
 }
 
-/// The steps of a layer are kept in memory, some hundred bytes each.
-void check_step_counts(const NetworkPlan& plan) {
-  constexpr std::int64_t kMostSteps = 4'000'000;
-  Diagnostics diagnostics;
-  for (const LayerPlan& layer : plan.layers) {
-    const std::int64_t steps =
-        layer.engine ? layer.engine->step_count(layer.tile) : layer.vector->chunks;
-    if (steps <= kMostSteps) continue;
-    diagnostics.error({plan.accelerator->source}, "layer '" + layer.setting.layer->name + "'",
-                      "expected at most " + std::to_string(kMostSteps) +
-                          " tiles to simulate, got " + std::to_string(steps) +
-                          "; larger buffers or --fidelity analytic will do");
-  }
-  diagnostics.throw_if_any();
-}
-
 /// SystemC's own messages: warnings and errors of its kernel are bugs of ours; the rest is silent.
 void silence_systemc() {
   sc_core::sc_report_handler::set_actions(sc_core::SC_INFO, sc_core::SC_DO_NOTHING);
@@ -66,16 +50,16 @@ void silence_systemc() {
 
 }  // namespace
 
-Machine::Machine(sc_core::sc_module_name name, const NetworkPlan& plan,
-                 std::vector<Listener*> listeners, Sequencer::Progress progress,
-                 const BindDram& bind_dram, const OperandOptions* operands)
+Machine::Machine(sc_core::sc_module_name name, const Accelerator& accelerator, LayerSource layers,
+                 std::vector<Listener*> listeners, const BindDram& bind_dram,
+                 const OperandOptions* operands)
     : sc_core::sc_module(name),
-      context_(*plan.accelerator, std::move(listeners)),
-      dram_dma_("dram_dma", context_, dram_dma(*plan.accelerator)),
+      context_(accelerator, std::move(listeners)),
+      dram_dma_("dram_dma", context_, dram_dma(accelerator)),
       post_("post", context_),
       engine_("engine", context_, post_, operands),
-      sequencer_("sequencer", context_, engine_, plan, std::move(progress)) {
-  const Memory& memory = plan.accelerator->memory;
+      sequencer_("sequencer", context_, engine_, std::move(layers)) {
+  const Memory& memory = accelerator.memory;
   context_.dmas.push_back(&dram_dma_);
   if (bind_dram) {
     bind_dram(dram_dma_.socket);
@@ -87,10 +71,21 @@ Machine::Machine(sc_core::sc_module_name name, const NetworkPlan& plan,
     scratchpad_ = std::make_unique<MemoryChannel>("scratchpad", memory.scratchpad->bandwidth,
                                                   memory.scratchpad->latency);
     scratchpad_dma_ =
-        std::make_unique<Dma>("scratchpad_dma", context_, scratchpad_dma(*plan.accelerator));
+        std::make_unique<Dma>("scratchpad_dma", context_, scratchpad_dma(accelerator));
     scratchpad_dma_->socket.bind(scratchpad_->socket);
     context_.dmas.push_back(scratchpad_dma_.get());
   }
+}
+
+void check_step_count(const LayerPlan& layer, const Accelerator& accelerator,
+                      Diagnostics& problems) {
+  constexpr std::int64_t kMostSteps = 4'000'000;
+  const std::int64_t steps =
+      layer.engine ? layer.engine->step_count(layer.tile) : layer.vector->chunks;
+  if (steps <= kMostSteps) return;
+  problems.error({accelerator.source}, "layer '" + layer.setting.layer->name + "'",
+                 "expected at most " + std::to_string(kMostSteps) + " tiles to simulate, got " +
+                     std::to_string(steps) + "; larger buffers or --fidelity analytic will do");
 }
 
 void Machine::run() {
@@ -100,17 +95,40 @@ void Machine::run() {
 }
 
 CostReport simulate_plan(const NetworkPlan& plan, std::vector<Listener*> listeners,
-                         Sequencer::Progress progress, const BindDram& bind_dram,
+                         const Progress& progress, const BindDram& bind_dram,
                          const OperandOptions* operands) {
-  check_step_counts(plan);
+  Diagnostics problems;
+  for (const LayerPlan& layer : plan.layers) check_step_count(layer, *plan.accelerator, problems);
+  problems.throw_if_any();
   silence_systemc();
-  CostCollector collector(plan);
+  CostCollector collector(*plan.accelerator, plan.energy);
   listeners.push_back(&collector);
-  Machine machine("machine", plan, std::move(listeners), std::move(progress), bind_dram, operands);
+  std::size_t at = 0;
+  const auto next = [&]() -> const LayerPlan* {
+    const bool more = at < plan.layers.size();
+    if (progress) {
+      progress(at, plan.layers.size(), more ? plan.layers[at].setting.layer->name : "");
+    }
+    return more ? &plan.layers[at++] : nullptr;
+  };
+  Machine machine("machine", *plan.accelerator, next, std::move(listeners), bind_dram, operands);
   machine.run();
   CostReport report = describe_run(plan, operands != nullptr ? Fidelity::cycle : Fidelity::tile);
   report.layers = collector.take_layers();
   return report;
+}
+
+void simulate_layers(const Accelerator& accelerator, const EnergyModel& energy,
+                     const LayerSource& next, const std::function<void(LayerCost)>& done,
+                     const OperandOptions* operands) {
+  silence_systemc();
+  CostCollector collector(accelerator, energy);
+  const auto take_then_next = [&]() -> const LayerPlan* {
+    for (LayerCost& cost : collector.take_layers()) done(std::move(cost));
+    return next();
+  };
+  Machine machine("machine", accelerator, take_then_next, {&collector}, {}, operands);
+  machine.run();
 }
 
 }  // namespace sim

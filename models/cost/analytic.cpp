@@ -92,24 +92,29 @@ void account_vector(LayerCost& cost, const LayerPlan& plan, const ClosedForm& fo
 
 }  // namespace
 
+LayerCost analytic_layer_cost(const LayerPlan& plan, const Accelerator& accelerator,
+                              const EnergyModel& energy) {
+  LayerCost cost = describe_layer(plan);
+  const ClosedForm form = plan.engine ? plan.form : plan.vector->closed_form(accelerator);
+  cost.latency = Cycles(whole_cycles(form.latency));
+  if (plan.engine) {
+    cost.activity = plan.engine->activity(plan.tile, form);
+    account_engine(cost, plan, form);
+  } else {
+    cost.activity = plan.vector->activity(accelerator.memory.dram);
+    account_vector(cost, plan, form);
+  }
+  complete_cost(cost, plan, accelerator, energy);
+  return cost;
+}
+
 CostReport analytic_cost(const Network& network, const WidthPlan& widths,
                          const Accelerator& accelerator, const EnergyTable& energy) {
   const NetworkPlan plan = plan_network(network, widths, accelerator, energy);
   CostReport report = describe_run(plan, Fidelity::analytic);
   report.layers.reserve(plan.layers.size());
   for (const LayerPlan& layer : plan.layers) {
-    LayerCost cost = describe_layer(layer);
-    const ClosedForm form = layer.engine ? layer.form : layer.vector->closed_form(accelerator);
-    cost.latency = Cycles(whole_cycles(form.latency));
-    if (layer.engine) {
-      cost.activity = layer.engine->activity(layer.tile, form);
-      account_engine(cost, layer, form);
-    } else {
-      cost.activity = layer.vector->activity(accelerator.memory.dram);
-      account_vector(cost, layer, form);
-    }
-    complete_cost(cost, layer, plan);
-    report.layers.push_back(std::move(cost));
+    report.layers.push_back(analytic_layer_cost(layer, accelerator, plan.energy));
   }
   return report;
 }

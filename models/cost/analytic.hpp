@@ -8,6 +8,7 @@
 #pragma once
 
 #include "models/cost/cost_report.hpp"
+#include "models/cost/plan.hpp"
 #include "models/hardware/accelerator.hpp"
 #include "models/hardware/energy_table.hpp"
 #include "models/network/network.hpp"
@@ -19,5 +20,9 @@ namespace widthwise {
 /// buffers, or the energy table lacks an entry that is needed (all layers' mistakes at once).
 CostReport analytic_cost(const Network& network, const WidthPlan& widths,
                          const Accelerator& accelerator, const EnergyTable& energy);
+
+/// A layer that was set and tiled, in closed form.
+LayerCost analytic_layer_cost(const LayerPlan& plan, const Accelerator& accelerator,
+                              const EnergyModel& energy);
 
 }  // namespace widthwise

@@ -4,10 +4,12 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "models/cost/cost_report.hpp"
 #include "models/cost/layer_model.hpp"
+#include "models/cost/layer_point.hpp"
 #include "models/cost/vector_model.hpp"
 #include "models/hardware/area.hpp"
 #include "models/hardware/energy.hpp"
@@ -18,6 +20,7 @@ namespace widthwise {
 
 struct LayerPlan {
   LayerSetting setting;
+  std::shared_ptr<const Layer> pruned;  // the setting's layer where channels are pruned
   std::optional<LayerModel> engine;  // layers with MACs
   Tile tile;
   ClosedForm form;                    // of the tile
@@ -38,6 +41,21 @@ struct NetworkPlan {
 std::vector<Home> place_tensors(const Network& network, const WidthPlan& widths,
                                 const Accelerator& accelerator);
 
+/// The same for tensors stored at so many bits an element, which may be fractions, in a scratchpad of
+/// so many bytes.
+std::vector<Home> place_tensors(const Network& network, std::span<const double> stored_bits,
+                                double scratchpad_bytes);
+
+/// A layer with all that its cost depends on. Adds to `problems`: a width that the engine does not
+/// support, accumulators wider than the engine's. The network outlives what comes back.
+LayerPlan set_layer(const Network& network, const LayerPoint& point, const Accelerator& accelerator,
+                    Diagnostics& problems);
+
+/// Chooses the tile of a layer that was set. Adds to `problems`: a layer that fits no tile into the
+/// buffers, a fixed tile that does not fit, an energy entry that is missing.
+void tile_layer(LayerPlan& plan, const Accelerator& accelerator, const EnergyModel& energy,
+                Diagnostics& problems);
+
 /// Throws InputError, all layers' mistakes at once: a width that the engine does not support, a
 /// layer whose accumulators are wider than the engine's, one that fits no tile into the buffers, a
 /// fixed tile that does not fit or names no layer, an energy entry that is missing.
@@ -48,7 +66,8 @@ NetworkPlan plan_network(const Network& network, const WidthPlan& widths,
 LayerCost describe_layer(const LayerPlan& plan);
 
 /// Fills energy, utilization and bottleneck from latency, cycles and activity.
-void complete_cost(LayerCost& cost, const LayerPlan& plan, const NetworkPlan& network);
+void complete_cost(LayerCost& cost, const LayerPlan& plan, const Accelerator& accelerator,
+                   const EnergyModel& energy);
 
 /// A report without layers: names, clock, area, notes.
 CostReport describe_run(const NetworkPlan& plan, Fidelity fidelity);

@@ -41,10 +41,8 @@ Value sum_over(const std::vector<LayerCost>& layers, Get&& get) {
 
 /// The resource that is occupied longest; where that is the array, why.
 std::string bottleneck_of(const LayerCost& cost, const LayerPlan& plan,
-                          const NetworkPlan& network) {
-  const Accelerator& accelerator = *network.accelerator;
-  const ClosedForm form =
-      plan.engine ? plan.engine->closed_form(plan.tile) : plan.vector->closed_form(accelerator);
+                          const Accelerator& accelerator) {
+  const ClosedForm form = plan.engine ? plan.form : plan.vector->closed_form(accelerator);
   struct Resource {
     std::string_view name;
     double time;
@@ -119,8 +117,8 @@ double CostReport::tops_per_watt() const {
   return picojoules > 0 ? 2.0 * static_cast<double>(macs()) / picojoules : 0.0;
 }
 
-void complete_cost(LayerCost& cost, const LayerPlan& plan, const NetworkPlan& network) {
-  const Accelerator& accelerator = *network.accelerator;
+void complete_cost(LayerCost& cost, const LayerPlan& plan, const Accelerator& accelerator,
+                   const EnergyModel& energy) {
   ensure(cost.cycles.total() == cost.latency,
          "every cycle of layer '" + cost.name +
              "' is accounted for: " + std::to_string(cost.cycles.total().count()) + " of " +
@@ -136,13 +134,13 @@ void complete_cost(LayerCost& cost, const LayerPlan& plan, const NetworkPlan& ne
     ensure(total == cost.cycles.busy + cost.cycles.fill + cost.cycles.drain,
            "the phases of layer '" + cost.name + "' are what the array does");
   }
-  cost.energy = network.energy.energy(cost.activity, cost.latency);
+  cost.energy = energy.energy(cost.activity, cost.latency);
   if (plan.engine && cost.latency.count() > 0) {
     const double peak = peak_macs_per_cycle(accelerator.engine, plan.engine->mode());
     cost.utilization =
         static_cast<double>(cost.macs) / (peak * static_cast<double>(cost.latency.count()));
   }
-  cost.bottleneck = bottleneck_of(cost, plan, network);
+  cost.bottleneck = bottleneck_of(cost, plan, accelerator);
 }
 
 }  // namespace widthwise

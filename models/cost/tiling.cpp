@@ -57,118 +57,134 @@ Tile clamped(const Tile& tile, const ComputeShape& shape) {
 
 }  // namespace
 
+LayerPlan set_layer(const Network& network, const LayerPoint& point, const Accelerator& accelerator,
+                    Diagnostics& problems) {
+  const Layer* layer = &network.layers()[point.layer];
+  LayerPlan plan;
+  if (point.input_share != 1 || point.output_share != 1) {
+    plan.pruned = std::make_shared<const Layer>(
+        pruned_layer(*layer, point.input_share, point.output_share));
+    layer = plan.pruned.get();
+  }
+  LayerSetting& setting = plan.setting;
+  setting.layer = layer;
+  setting.widths = point.widths;
+  setting.output_home = point.output_home;
+  setting.stored_output = point.stored_output;
+  if (!layer->inputs.empty()) {
+    setting.stored_input = point.stored_inputs.front();
+    setting.input_home = point.input_homes.front();
+    setting.reads_network_input = !network.tensors()[layer->inputs.front()].producer.has_value();
+  }
+  setting.stored_weight = stored_weight_bits(accelerator.engine, setting.widths.weight);
+  const BitWidth most = accelerator.engine.accumulator_bits;
+  setting.accumulator_bits = point.accumulator.value_or(most);
+  if (setting.accumulator_bits > most) {
+    problems.error({accelerator.source}, "layer '" + layer->name + "'",
+                   "expected accumulator_bits of at most engine.accumulator_bits (" +
+                       std::to_string(most) + "), got " + std::to_string(setting.accumulator_bits));
+    setting.accumulator_bits = most;
+  }
+  if (!layer->compute) {
+    std::int64_t elements = 0;
+    for (const TensorId input : layer->inputs) elements += network.tensors()[input].elements();
+    // A layer that reads only a part of its inputs reads the same share of each.
+    const double share = elements > 0 ? static_cast<double>(layer->vector->input_elements) /
+                                            static_cast<double>(elements)
+                                      : 0.0;
+    for (std::size_t i = 0; i < layer->inputs.size(); ++i) {
+      const auto bits = static_cast<std::int64_t>(
+          share * static_cast<double>(network.tensors()[layer->inputs[i]].elements()) *
+          point.stored_inputs[i]);
+      setting.vector_input_bits[point.input_homes[i] == Home::dram ? 0 : 1] += bits;
+    }
+    plan.vector.emplace(setting, accelerator);
+    return plan;
+  }
+  if (layer->compute->second_operand_is_activation) {
+    setting.stored_weight = point.stored_inputs.at(1);
+    setting.second_home = point.input_homes.at(1);
+  }
+  const auto mode = width_mode(accelerator.engine, setting.widths);
+  if (!mode) {
+    problems.error(
+        {accelerator.source}, "layer '" + layer->name + "'",
+        "expected " + supported_widths(accelerator.engine) + ", got " + width_text(setting.widths));
+    return plan;
+  }
+  // Counts of bits and cycles are kept in 64 bits.
+  constexpr double kMostBitOperations = 4e18;
+  if (static_cast<double>(layer->compute->macs()) * kMaxOperandWidth * kMaxOperandWidth >
+      kMostBitOperations) {
+    problems.error({accelerator.source}, "layer '" + layer->name + "'",
+                   "expected at most 1.5e16 multiply-accumulates, got " +
+                       std::to_string(layer->compute->macs()));
+    return plan;
+  }
+  plan.engine.emplace(setting, *mode, accelerator);
+  return plan;
+}
+
+void tile_layer(LayerPlan& plan, const Accelerator& accelerator, const EnergyModel& energy,
+                Diagnostics& problems) {
+  if (!plan.engine) return;
+  const Layer& layer = *plan.setting.layer;
+  const std::size_t mistakes = problems.items().size();
+  energy.check_operation(plan.engine->mode(), layer.name, problems);
+  const auto fixed = accelerator.tiling.fixed.find(layer.name);
+  if (fixed != accelerator.tiling.fixed.end() && !accelerator.ideal_memory) {
+    plan.tile = clamped(fixed->second, *layer.compute);
+    if (plan.engine->pack() > 1) {
+      // Packs are kept whole, and so are the channels of their groups.
+      plan.tile.groups =
+          std::min(round_up(plan.tile.groups, plan.engine->pack()), layer.compute->groups);
+    }
+    if (plan.tile.groups > 1) {
+      plan.tile.out_channels = layer.compute->out_channels;
+      plan.tile.in_channels = layer.compute->in_channels;
+    }
+    if (!plan.engine->fits(plan.tile)) {
+      problems.error({accelerator.source}, "tiling.fixed." + layer.name,
+                     "expected a tile that fits the buffers, got one that does not");
+    } else {
+      plan.form = plan.engine->closed_form(plan.tile);
+    }
+    return;
+  }
+  if (problems.items().size() > mistakes) return;
+  const auto tile = plan.engine->search(energy, &plan.form);
+  if (tile) {
+    plan.tile = *tile;
+    return;
+  }
+  const Memory& memory = accelerator.memory;
+  problems.error({accelerator.source}, "layer '" + layer.name + "'",
+                 "no tile fits the buffers, expected larger ones than input " +
+                     kib(memory.input_buffer.capacity) + ", weight " +
+                     kib(memory.weight_buffer.capacity) + ", output " +
+                     kib(memory.output_buffer.capacity));
+}
+
 NetworkPlan plan_network(const Network& network, const WidthPlan& widths,
                          const Accelerator& accelerator, const EnergyTable& table) {
-  ensure(widths.layers.size() == network.layers().size() &&
-             widths.stored.size() == network.tensors().size(),
-         "the width plan belongs to the network");
   NetworkPlan plan{network,
                    &accelerator,
                    EnergyModel(accelerator, table),
                    estimate_area(accelerator, table),
                    {}};
-  const std::vector<Home> homes = place_tensors(network, widths, accelerator);
   Diagnostics diagnostics;
   check_fixed_names(network, accelerator, diagnostics);
   plan.layers.reserve(network.layers().size());
-  for (LayerId id = 0; id < network.layers().size(); ++id) {
-    const Layer& layer = network.layers()[id];
-    LayerPlan entry;
-    LayerSetting& setting = entry.setting;
-    setting.layer = &layer;
-    setting.widths = widths.layers[id];
-    setting.output_home = homes[layer.output];
-    setting.stored_output = widths.stored[layer.output];
-    if (!layer.inputs.empty()) {
-      const TensorId input = layer.inputs.front();
-      setting.stored_input = widths.stored[input];
-      setting.input_home = homes[input];
-      setting.reads_network_input = !network.tensors()[input].producer.has_value();
+  // No search once a mistake is known: nothing comes of it.
+  for (const LayerPoint& point : layer_points(network, widths, accelerator)) {
+    plan.layers.push_back(set_layer(network, point, accelerator, diagnostics));
+    const bool is_fixed = accelerator.tiling.fixed.contains(plan.layers.back().setting.layer->name);
+    if (diagnostics.empty() || is_fixed) {
+      tile_layer(plan.layers.back(), accelerator, plan.energy, diagnostics);
+    } else if (plan.layers.back().engine) {
+      plan.energy.check_operation(plan.layers.back().engine->mode(),
+                                  plan.layers.back().setting.layer->name, diagnostics);
     }
-    setting.stored_weight = stored_weight_bits(accelerator.engine, setting.widths.weight);
-    const BitWidth most = accelerator.engine.accumulator_bits;
-    setting.accumulator_bits = widths.accumulator(id).value_or(most);
-    if (setting.accumulator_bits > most) {
-      diagnostics.error({accelerator.source}, "layer '" + layer.name + "'",
-                        "expected accumulator_bits of at most engine.accumulator_bits (" +
-                            std::to_string(most) + "), got " +
-                            std::to_string(setting.accumulator_bits));
-      setting.accumulator_bits = most;
-    }
-    if (!layer.compute) {
-      std::int64_t elements = 0;
-      for (const TensorId input : layer.inputs) elements += network.tensors()[input].elements();
-      for (const TensorId input : layer.inputs) {
-        // A layer that reads only a part of its inputs reads the same share of each.
-        const auto share = elements > 0 ? static_cast<double>(layer.vector->input_elements) /
-                                              static_cast<double>(elements)
-                                        : 0.0;
-        const auto bits = static_cast<std::int64_t>(
-            share * static_cast<double>(network.tensors()[input].elements()) *
-            widths.stored[input]);
-        setting.vector_input_bits[homes[input] == Home::dram ? 0 : 1] += bits;
-      }
-      entry.vector.emplace(setting, accelerator);
-      plan.layers.push_back(entry);
-      continue;
-    }
-    if (layer.compute->second_operand_is_activation) {
-      const TensorId second = layer.inputs.at(1);
-      setting.stored_weight = widths.stored[second];
-      setting.second_home = homes[second];
-    }
-    const auto mode = width_mode(accelerator.engine, setting.widths);
-    if (!mode) {
-      diagnostics.error({accelerator.source}, "layer '" + layer.name + "'",
-                        "expected " + supported_widths(accelerator.engine) + ", got " +
-                            width_text(setting.widths));
-      plan.layers.push_back(entry);
-      continue;
-    }
-    // Counts of bits and cycles are kept in 64 bits.
-    constexpr double kMostBitOperations = 4e18;
-    if (static_cast<double>(layer.compute->macs()) * kMaxOperandWidth * kMaxOperandWidth >
-        kMostBitOperations) {
-      diagnostics.error({accelerator.source}, "layer '" + layer.name + "'",
-                        "expected at most 1.5e16 multiply-accumulates, got " +
-                            std::to_string(layer.compute->macs()));
-      plan.layers.push_back(entry);
-      continue;
-    }
-    plan.energy.check_operation(*mode, layer.name, diagnostics);
-    entry.engine.emplace(setting, *mode, accelerator);
-    const auto fixed = accelerator.tiling.fixed.find(layer.name);
-    if (fixed != accelerator.tiling.fixed.end() && !accelerator.ideal_memory) {
-      entry.tile = clamped(fixed->second, *layer.compute);
-      if (entry.engine->pack() > 1) {
-        // Packs are kept whole, and so are the channels of their groups.
-        entry.tile.groups =
-            std::min(round_up(entry.tile.groups, entry.engine->pack()), layer.compute->groups);
-      }
-      if (entry.tile.groups > 1) {
-        entry.tile.out_channels = layer.compute->out_channels;
-        entry.tile.in_channels = layer.compute->in_channels;
-      }
-      if (!entry.engine->fits(entry.tile)) {
-        diagnostics.error({accelerator.source}, "tiling.fixed." + layer.name,
-                          "expected a tile that fits the buffers, got one that does not");
-      } else {
-        entry.form = entry.engine->closed_form(entry.tile);
-      }
-    } else if (diagnostics.empty()) {
-      const auto tile = entry.engine->search(plan.energy, &entry.form);
-      if (tile) {
-        entry.tile = *tile;
-      } else {
-        const Memory& memory = accelerator.memory;
-        diagnostics.error({accelerator.source}, "layer '" + layer.name + "'",
-                          "no tile fits the buffers, expected larger ones than input " +
-                              kib(memory.input_buffer.capacity) + ", weight " +
-                              kib(memory.weight_buffer.capacity) + ", output " +
-                              kib(memory.output_buffer.capacity));
-      }
-    }
-    plan.layers.push_back(entry);
   }
   diagnostics.throw_if_any();
   return plan;

@@ -1,10 +1,11 @@
-#include "cli/shipped_data.hpp"
+#include "models/config/shipped_data.hpp"
 
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <system_error>
 #include <tuple>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -23,12 +24,19 @@ bool is_folder(const fs::path& path) {
 
 bool has_data_extension(const fs::path& path) {
   const std::string extension = path.extension().string();
-  return extension == ".yaml" || extension == ".yml" || extension == ".onnx";
+  return extension == ".yaml" || extension == ".yml" || extension == ".onnx" ||
+         extension == ".csv";
 }
 
-/// By its schema line a problem is no network, though it lies among them.
+/// Problems and tables are no networks, though they lie among them.
 bool is_elsewhere(Shipped kind, const fs::path& relative) {
-  return kind == Shipped::networks && *relative.begin() == "problems";
+  return kind == Shipped::networks &&
+         (*relative.begin() == "problems" || *relative.begin() == "tables");
+}
+
+std::string& said_folder() {
+  static std::string folder;
+  return folder;
 }
 
 std::vector<std::string> names_of(const std::vector<ShippedFile>& files) {
@@ -56,6 +64,7 @@ const std::vector<ShippedFolder>& shipped_folders() {
       {Shipped::assignments, "assignments", "assignment", "configs/assignments"},
       {Shipped::energy, "energy", "energy table", "configs/energy"},
       {Shipped::experiments, "experiments", "experiment", "configs/experiments"},
+      {Shipped::tables, "tables", "cost table", "workloads/tables"},
   };
   return folders;
 }
@@ -67,6 +76,9 @@ std::optional<std::string> data_folder() {
                        "expected a folder, got '" + std::string(given) + "'");
     }
     return given;
+  }
+  if (!said_folder().empty()) {
+    return said_folder();
   }
   std::error_code failed;
   const fs::path program = fs::read_symlink("/proc/self/exe", failed);
@@ -82,6 +94,8 @@ std::optional<std::string> data_folder() {
   }
   return std::nullopt;
 }
+
+void use_data_folder(std::string folder) { said_folder() = std::move(folder); }
 
 std::vector<ShippedFile> shipped_files(Shipped kind) {
   std::vector<ShippedFile> files;

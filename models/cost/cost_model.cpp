@@ -1,0 +1,1 @@
+#include "models/cost/cost_model.hpp"

@@ -1,0 +1,1 @@
+#include "models/network/stored_widths.hpp"

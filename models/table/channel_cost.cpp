@@ -1,0 +1,1 @@
+#include "models/table/channel_cost.hpp"

@@ -1,0 +1,1 @@
+#include "models/table/cost_table.hpp"

@@ -1,0 +1,1 @@
+#include "models/table/fractional_cost.hpp"

@@ -1,0 +1,1 @@
+#include "models/table/layer_grid.hpp"

@@ -1,0 +1,1 @@
+#include "models/table/table_model.hpp"
