@@ -143,7 +143,7 @@ WidthPlan resolve_widths(const Network& network, const Assignment& assignment) {
   for (LayerId id = network.layers().size(); id-- > 0;) {
     const Layer& layer = network.layers()[id];
     BitWidth& output = plan.stored[layer.output];
-    if (output == kNobodyAsks) output = assignment.defaults.activation;
+    if (output == kNobodyAsks) output = assignment.output_bits;
     if (has_macs(layer.kind)) {
       const auto& own = named[id].accumulator;
       plan.accumulators[id] = own ? own : assignment.accumulator;
@@ -157,8 +157,7 @@ WidthPlan resolve_widths(const Network& network, const Assignment& assignment) {
       plan.stored[input] = std::max(plan.stored[input], widths.activation);
   }
   for (BitWidth& stored : plan.stored) {
-    if (stored == kNobodyAsks)  // an input that no layer reads
-      stored = assignment.defaults.activation;
+    if (stored == kNobodyAsks) stored = assignment.output_bits;  // an input that no layer reads
   }
   return plan;
 }
