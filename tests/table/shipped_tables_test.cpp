@@ -202,3 +202,23 @@ TEST_CASE("a table of a whole network serves its network at uniform widths, wide
   CHECK(latency(language_model, lstm, {{"lstm/input", {16, 16}}, {"lstm/recurrent", {16, 16}}}) ==
         281.656);
 }
+
+TEST_CASE("the tables in the document of file formats are tables") {
+  std::ifstream stream(kSource + "/docs/file_formats.md");
+  std::stringstream text;
+  text << stream.rdbuf();
+  const std::string document = text.str();
+  const std::string fence = "```\n";
+  std::size_t examples = 0;
+  for (std::size_t at = document.find("## Cost tables\n"); at < document.size();) {
+    const std::size_t begin = document.find(fence, at);
+    if (begin == std::string::npos) break;
+    const std::size_t end = document.find(fence, begin + fence.size());
+    REQUIRE(end != std::string::npos);
+    const std::string example = document.substr(begin + fence.size(), end - begin - fence.size());
+    CHECK_NOTHROW(parse_cost_table(example, "docs/file_formats.md"));
+    ++examples;
+    at = end + fence.size();
+  }
+  CHECK(examples == 2);
+}
