@@ -19,6 +19,8 @@
 #include "models/network/assignment_reader.hpp"
 #include "models/network/network_yaml.hpp"
 #include "models/network/onnx_import.hpp"
+#include "models/table/layer_grid.hpp"
+#include "models/table/table_csv.hpp"
 
 namespace widthwise {
 
@@ -45,6 +47,13 @@ std::string check_file(const std::string& path) {
   if (std::filesystem::path(path).extension() == ".onnx") {
     import_onnx(path, {});
     return "ONNX";
+  }
+  if (std::filesystem::path(path).extension() == ".csv") {
+    const CostTable table = read_cost_table(path);
+    for (std::size_t layer = 0; layer < table.layers.size(); ++layer) {
+      layer_grid(table, layer);
+    }
+    return "cost table";
   }
   const std::string kind = schema_kind(load_yaml(path));
   std::vector<std::string> kinds;

@@ -16,6 +16,7 @@
 #include "models/config/yaml_reader.hpp"
 #include "models/network/assignment_reader.hpp"
 #include "models/network/network_yaml.hpp"
+#include "models/table/table_csv.hpp"
 
 namespace widthwise {
 
@@ -44,6 +45,12 @@ std::string description(Shipped kind, const std::string& path) {
     return "ONNX file";
   }
   try {
+    if (kind == Shipped::tables) {
+      const CostTable table = read_cost_table(path);
+      return table.said("measured").value_or(
+          fmt::format("{}, {}", counted(table.layers.size(), "layer"),
+                      counted(table.rows.size(), "row")));
+    }
     const YamlDocument document = load_yaml(path);
     const YamlNode* text = document.root.find("description");
     return text == nullptr ? facts(kind, path) : printable(text->text);

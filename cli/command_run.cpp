@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/command_table.hpp"
 #include "cli/error_output.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/print_table.hpp"
@@ -265,6 +266,9 @@ PreparedRun prepare_run(const RunRequest& request) {
 }
 
 int run_command(const RunRequest& request, bool quiet) {
+  if (request.table) {
+    return run_by_table(request, quiet);
+  }
   Diagnostics problems;
   const auto run = prepare(request, problems);
   Outputs outputs(request, run ? run->fidelity : Fidelity::tile, problems);

@@ -12,6 +12,7 @@
 #include "cli/command_check.hpp"
 #include "cli/command_list.hpp"
 #include "cli/command_run.hpp"
+#include "cli/command_table.hpp"
 #include "cli/error_output.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/experiment.hpp"
@@ -29,6 +30,7 @@ struct RunOptions {
   std::string accelerator;
   std::string network;
   std::string bits;
+  std::string table;
   std::string fidelity;
   std::string batch;
   std::string seed;
@@ -54,13 +56,74 @@ std::optional<Given> given(const CLI::App& command, const std::string& option,
   return Given{text, SourcePlace{option}, ""};
 }
 
-RunRequest request_of(const CLI::App& command, const RunOptions& options) {
+void add_list(CLI::App& command, const std::string& name, std::vector<std::string>& target,
+              const std::string& text) {
+  command.add_option(name, target, text)->allow_extra_args(false)->take_all();
+}
+
+/// What names a machine and a network, for all commands that need both.
+void add_inputs(CLI::App& command, RunOptions& options) {
+  command.add_option("-a,--accelerator", options.accelerator, "Accelerator: file or shipped name");
+  command.add_option("-n,--network", options.network,
+                     "Network: .yaml or .onnx file, shipped name, gemm:MxNxK or "
+                     "conv:HxWxCINxCOUTxKERNEL[:STRIDE]");
+  command.add_option(
+      "--fidelity", options.fidelity,
+      "analytic, tile (simulated; the default) or cycle (the array stepped on integers)");
+  command.add_option("--batch", options.batch, "Inputs of the network worked on together");
+  add_list(command, "--set", options.overrides,
+           "KEY=VALUE overrides a key of the accelerator; repeatable");
+  add_list(command, "--parameter", options.parameters, "NAME=INTEGER of the network; repeatable");
+  add_list(command, "--ignore", options.ignore,
+           "ONNX operator to take as costing nothing; repeatable");
+  command.add_flag("--ideal-memory", options.ideal_memory,
+                   "No limits of DRAM and buffer ports: the engine's own cycles");
+  command.add_flag("-q,--quiet", options.quiet, "Print no table");
+}
+
+/// The part of a request that add_inputs() has options for.
+RunRequest inputs_of(const CLI::App& command, const RunOptions& options) {
   RunRequest request;
   request.accelerator = given(command, "--accelerator", options.accelerator);
   request.network = given(command, "--network", options.network);
-  request.bits = given(command, "--bits", options.bits);
   request.fidelity = given(command, "--fidelity", options.fidelity);
   request.batch = given(command, "--batch", options.batch);
+  request.overrides = options.overrides;
+  request.ignore = options.ignore;
+  for (const std::string& parameter : options.parameters) {
+    request.parameters.push_back({parameter, SourcePlace{"--parameter"}, ""});
+  }
+  if (options.ideal_memory) {
+    request.ideal_memory = true;
+  }
+  return request;
+}
+
+CLI::App* add_run(CLI::App& app, RunOptions& options) {
+  CLI::App* run = app.add_subcommand("run", "Cost of a network on an accelerator");
+  run->add_option("experiment", options.experiment,
+                  "Experiment file that says what the options below say; they win over it");
+  add_inputs(*run, options);
+  run->add_option("--bits", options.bits, "Widths: w4a4 for all layers, file or shipped name");
+  run->add_option("-t,--table", options.table,
+                  "Cost table (.csv file or shipped name) in place of an accelerator");
+  run->add_option("--seed", options.seed, "Of the random operands of the fidelity 'cycle'");
+  run->add_option("--weights", options.weights,
+                  "Of the fidelity 'cycle': random, or network (an ONNX file's own, quantized; the "
+                  "default there)");
+  add_list(*run, "--unsigned", options.unsigned_operands,
+           "Of the fidelity 'cycle': weights or activations that are not signed; repeatable");
+  run->add_option("--json", options.json, "Write the report as JSON");
+  run->add_option("--csv", options.csv, "Write the layers as CSV");
+  run->add_option("--trace", options.trace, "Write the timeline in Chrome trace format");
+  run->add_option("--vcd", options.vcd, "Write waveforms");
+  return run;
+}
+
+RunRequest request_of(const CLI::App& command, const RunOptions& options) {
+  RunRequest request = inputs_of(command, options);
+  request.bits = given(command, "--bits", options.bits);
+  request.table = given(command, "--table", options.table);
   request.json = given(command, "--json", options.json);
   request.csv = given(command, "--csv", options.csv);
   request.trace = given(command, "--trace", options.trace);
@@ -70,14 +133,6 @@ RunRequest request_of(const CLI::App& command, const RunOptions& options) {
   for (const std::string& operands : options.unsigned_operands) {
     request.unsigned_operands.push_back({operands, SourcePlace{"--unsigned"}, ""});
   }
-  request.overrides = options.overrides;
-  request.ignore = options.ignore;
-  for (const std::string& parameter : options.parameters) {
-    request.parameters.push_back({parameter, SourcePlace{"--parameter"}, ""});
-  }
-  if (options.ideal_memory) {
-    request.ideal_memory = true;
-  }
   if (!options.experiment.empty()) {
     const Given experiment{options.experiment, SourcePlace{"run"}, ""};
     request.fill_from(read_experiment(find_file(Shipped::experiments, experiment)));
@@ -85,40 +140,53 @@ RunRequest request_of(const CLI::App& command, const RunOptions& options) {
   return request;
 }
 
-CLI::App* add_run(CLI::App& app, RunOptions& options) {
-  CLI::App* run = app.add_subcommand("run", "Cost of a network on an accelerator");
-  run->add_option("experiment", options.experiment,
-                  "Experiment file that says what the options below say; they win over it");
-  run->add_option("-a,--accelerator", options.accelerator, "Accelerator: file or shipped name");
-  run->add_option("-n,--network", options.network,
-                  "Network: .yaml or .onnx file, shipped name, gemm:MxNxK or "
-                  "conv:HxWxCINxCOUTxKERNEL[:STRIDE]");
-  run->add_option("--bits", options.bits, "Widths: w4a4 for all layers, file or shipped name");
-  run->add_option(
-      "--fidelity", options.fidelity,
-      "analytic, tile (simulated; the default) or cycle (the array stepped on integers)");
-  run->add_option("--batch", options.batch, "Inputs of the network worked on together");
-  const auto add_list = [&](const std::string& name, std::vector<std::string>& target,
-                            const std::string& text) {
-    run->add_option(name, target, text)->allow_extra_args(false)->take_all();
-  };
-  add_list("--set", options.overrides, "KEY=VALUE overrides a key of the accelerator; repeatable");
-  add_list("--parameter", options.parameters, "NAME=INTEGER of the network; repeatable");
-  add_list("--ignore", options.ignore, "ONNX operator to take as costing nothing; repeatable");
-  run->add_option("--seed", options.seed, "Of the random operands of the fidelity 'cycle'");
-  run->add_option("--weights", options.weights,
-                  "Of the fidelity 'cycle': random, or network (an ONNX file's own, quantized; the "
-                  "default there)");
-  add_list("--unsigned", options.unsigned_operands,
-           "Of the fidelity 'cycle': weights or activations that are not signed; repeatable");
-  run->add_flag("--ideal-memory", options.ideal_memory,
-                "No limits of DRAM and buffer ports: the engine's own cycles");
-  run->add_option("--json", options.json, "Write the report as JSON");
-  run->add_option("--csv", options.csv, "Write the layers as CSV");
-  run->add_option("--trace", options.trace, "Write the timeline in Chrome trace format");
-  run->add_option("--vcd", options.vcd, "Write waveforms");
-  run->add_flag("-q,--quiet", options.quiet, "Print no table");
-  return run;
+/// The options of `table` besides those of add_inputs().
+struct TableOptions {
+  RunOptions inputs;
+  std::string weight_bits, activation_bits, channel_steps, jobs, time_limit, cache;
+  std::vector<std::string> outputs;
+  bool stored = false;
+  bool no_cache = false;
+};
+
+CLI::App* add_table(CLI::App& app, TableOptions& options) {
+  CLI::App* table =
+      app.add_subcommand("table", "Cost of every layer of a network at every width");
+  add_inputs(*table, options.inputs);
+  table->add_option("--weight-bits", options.weight_bits,
+                    "Weight widths such as 2,4,8 or 1..8; by default those up to 8 bits");
+  table->add_option("--activation-bits", options.activation_bits, "Activation widths likewise");
+  table->add_flag("--stored", options.stored,
+                  "Rows by the widths that tensors are stored at too: sums are exact for mixed "
+                  "widths");
+  table->add_option("--channel-steps", options.channel_steps,
+                    "Rows for shares 1/N, 2/N ... 1 of the channels too, for pruned layers");
+  add_list(*table, "-o,--output", options.outputs, "Write the table, .csv or .json; repeatable");
+  table->add_option("--jobs", options.jobs, "Worker processes; by default as many as processors");
+  table->add_option("--timeout", options.time_limit,
+                    "Seconds that one layer may take at one pair of widths (600)");
+  table->add_option("--cache", options.cache,
+                    "Folder of costs computed before ($WIDTHWISE_CACHE or ~/.cache/widthwise)");
+  table->add_flag("--no-cache", options.no_cache, "Compute everything, keep nothing");
+  return table;
+}
+
+TableCommand table_command_of(const CLI::App& command, const TableOptions& options) {
+  TableCommand table;
+  table.run = inputs_of(command, options.inputs);
+  table.weight_bits = given(command, "--weight-bits", options.weight_bits);
+  table.activation_bits = given(command, "--activation-bits", options.activation_bits);
+  table.channel_steps = given(command, "--channel-steps", options.channel_steps);
+  table.jobs = given(command, "--jobs", options.jobs);
+  table.time_limit = given(command, "--timeout", options.time_limit);
+  table.cache = given(command, "--cache", options.cache);
+  for (const std::string& output : options.outputs) {
+    table.outputs.push_back({output, SourcePlace{"--output"}, ""});
+  }
+  table.stored = options.stored;
+  table.no_cache = options.no_cache;
+  table.quiet = options.inputs.quiet;
+  return table;
 }
 
 std::vector<std::string> command_names(const CLI::App& app) {
@@ -152,13 +220,16 @@ int run_program(int argc, char** argv) {
   RunOptions run_options;
   const CLI::App* run = add_run(app, run_options);
 
+  TableOptions table_options;
+  const CLI::App* table = add_table(app, table_options);
+
   std::vector<std::string> files;
   CLI::App* check = app.add_subcommand("check", "Read files and say what is wrong with them");
-  check->add_option("files", files, "YAML or ONNX files")->required();
+  check->add_option("files", files, "YAML, ONNX or CSV files")->required();
 
   std::string kind;
   CLI::App* list = app.add_subcommand("list", "What comes with the program");
-  list->add_option("kind", kind, "accelerators, networks, assignments, energy or experiments");
+  list->add_option("kind", kind, "accelerators, networks, assignments, energy, experiments or tables");
 
   check_command_name(app, argc, argv);
   try {
@@ -174,6 +245,9 @@ int run_program(int argc, char** argv) {
   }
   if (run->parsed()) {
     return run_command(request_of(*run, run_options), run_options.quiet);
+  }
+  if (table->parsed()) {
+    return table_command(table_command_of(*table, table_options));
   }
   if (check->parsed()) {
     return check_command(files);

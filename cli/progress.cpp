@@ -13,12 +13,14 @@ namespace {
 
 constexpr std::chrono::milliseconds kSilence{1000};
 constexpr std::chrono::milliseconds kInterval{100};
-constexpr std::size_t kNameColumns = 40;
+constexpr std::size_t kNameColumns = 32;
+constexpr std::size_t kBarColumns = 20;
 constexpr std::string_view kClearLine = "\r\x1b[K";
 
 }  // namespace
 
-Progress::Progress() : on_terminal_(::isatty(STDERR_FILENO) == 1), next_(Clock::now() + kSilence) {}
+Progress::Progress()
+    : on_terminal_(::isatty(STDERR_FILENO) == 1), began_(Clock::now()), next_(began_ + kSilence) {}
 
 Progress::~Progress() {
   if (shown_) {
@@ -32,9 +34,16 @@ void Progress::show(std::size_t done, std::size_t total, const std::string& what
   }
   next_ = Clock::now() + kInterval;
   shown_ = true;
+  const std::size_t filled = total > 0 ? kBarColumns * done / total : 0;
+  const std::chrono::duration<double> taken = Clock::now() - began_;
+  std::string left;
+  if (done > 0 && done < total) {
+    const double rate = taken.count() / static_cast<double>(done);
+    left = fmt::format(", {:.0f} s left", rate * static_cast<double>(total - done));
+  }
   std::cerr << kClearLine
-            << fmt::format("layer {} of {}: {}", done, total,
-                           shortened(printable(what), kNameColumns))
+            << fmt::format("[{:<{}}] {} of {}: {}{}", std::string(filled, '#'), kBarColumns, done,
+                           total, shortened(printable(what), kNameColumns), left)
             << std::flush;
 }
 

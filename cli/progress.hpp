@@ -15,6 +15,7 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
+  /// "[########            ] 412 of 1024: layer2.0.conv1, 3 s left".
   void show(std::size_t done, std::size_t total, const std::string& what);
 
  private:
@@ -22,7 +23,7 @@ class Progress {
 
   bool on_terminal_;
   bool shown_ = false;
-  Clock::time_point next_;
+  Clock::time_point began_, next_;
 };
 
 }  // namespace widthwise

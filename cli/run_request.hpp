@@ -13,6 +13,7 @@ namespace widthwise {
 
 struct RunRequest {
   std::optional<Given> accelerator;
+  std::optional<Given> table;  // in place of an accelerator
   std::optional<Given> network;
   std::optional<Given> bits;
   std::optional<Given> fidelity;

@@ -1,7 +1,6 @@
 #include "sim/dma.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <string>
 
 #include "models/base/error.hpp"
@@ -117,12 +116,9 @@ void Dma::arrived(Transfer& transfer, std::int64_t bytes) {
     // Through the buffer's write port, in the order of arrival.
     const double share =
         length > 0 ? static_cast<double>(bytes) / static_cast<double>(length) : 1.0;
-    double& free = port_free_[static_cast<std::size_t>(bank)];
-    free = std::max(free, static_cast<double>(now()) / static_cast<double>(kTicksPerCycle)) +
-           static_cast<double>(transfer.buffer_bits) * share / *port;
-    arrivals_.push(
-        {static_cast<Ticks>(std::ceil(free * static_cast<double>(kTicksPerCycle) - 1e-6)),
-         arrival_order_++, &transfer, bytes});
+    const BusyLine::Done through = ports_[static_cast<std::size_t>(bank)].serve(
+        now(), static_cast<double>(transfer.buffer_bits) * share / *port);
+    arrivals_.push({through.rounded_up(), arrival_order_++, &transfer, bytes});
     arrival_event_.notify(sc_core::SC_ZERO_TIME);
     return;
   }

@@ -20,6 +20,7 @@
 #include <tlm>
 #include <tlm_utils/simple_initiator_socket.h>
 
+#include "sim/busy_line.hpp"
 #include "sim/context.hpp"
 
 namespace widthwise::sim {
@@ -77,7 +78,7 @@ class Dma : public sc_core::sc_module {
   std::vector<Slot*> idle_;
   std::int64_t in_flight_ = 0;       // bytes
   std::vector<unsigned char> data_;  // the values do not matter, a target may still read them
-  std::array<double, kBanks> port_free_{};  // cycle at which the buffer's write port is free
+  std::array<BusyLine, kBanks> ports_;  // write ports of the buffers
   std::priority_queue<Arrival, std::vector<Arrival>, std::greater<>> arrivals_;
   std::uint64_t arrival_order_ = 0;
   sc_core::sc_event arrival_event_;

@@ -12,6 +12,7 @@
 #include <tlm_utils/simple_target_socket.h>
 
 #include "models/base/quantity.hpp"
+#include "sim/busy_line.hpp"
 
 namespace widthwise::sim {
 
@@ -26,8 +27,8 @@ class MemoryChannel : public sc_core::sc_module {
   void b_transport(tlm::tlm_generic_payload& payload, sc_core::sc_time& delay);
 
   double cycles_per_byte_;
-  double latency_;
-  double free_at_ = 0;  // cycle at which the channel has served all requests so far
+  Ticks latency_;
+  BusyLine line_;
 };
 
 }  // namespace widthwise::sim

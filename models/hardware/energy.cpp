@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 namespace widthwise {
 
 EnergyBreakdown& EnergyBreakdown::operator+=(const EnergyBreakdown& other) {
@@ -104,6 +106,25 @@ EnergyBreakdown EnergyModel::energy(const Activity& activity, Cycles latency) co
                            activity.post_operations * post_.operation.count());
   energy.leakage = Picojoules(static_cast<double>(latency.count()) * leakage_pj_per_cycle_);
   return energy;
+}
+
+std::string EnergyModel::fingerprint() const {
+  // Hexadecimal digits of the numbers themselves: nothing is lost.
+  std::string text = fmt::format(
+      "unit {:a} {} bit {:a} {:a} of {} units {:a} leakage {:a} dram {:a} {:a} post {:a} {:a}\n",
+      unit_.clock_per_cycle.count(), unit_.accumulator_bits.value_or(0),
+      accumulator_bit_.clock_per_cycle.count(), accumulator_bit_.accumulation.count(),
+      engine_accumulator_bits_, units_, leakage_pj_per_cycle_, dram_.read_per_bit.count(),
+      dram_.write_per_bit.count(), post_.requantize.count(), post_.operation.count());
+  for (const MemoryFigures* memory : {&input_, &weight_, &output_, &scratchpad_}) {
+    text += fmt::format("{:a} {:a}\n", memory->read_per_bit.count(), memory->write_per_bit.count());
+  }
+  return text;
+}
+
+std::string EnergyModel::fingerprint(const WidthMode& mode) const {
+  return fmt::format("operation {:a}",
+                     operation_pj(mode.operation.weight, mode.operation.activation));
 }
 
 }  // namespace widthwise

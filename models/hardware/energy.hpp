@@ -10,6 +10,8 @@
 // operation they run as toggle less than is charged (errs high).
 #pragma once
 
+#include <string>
+
 #include "models/base/error.hpp"
 #include "models/hardware/accelerator.hpp"
 #include "models/hardware/activity.hpp"
@@ -29,6 +31,11 @@ class EnergyModel {
                        Diagnostics& diagnostics) const;
 
   [[nodiscard]] EnergyBreakdown energy(const Activity& activity, Cycles latency) const;
+
+  /// All figures that energy() charges, as text: equal texts, equal energies. The second one: those of
+  /// the operation of a mode, which the first leaves out.
+  [[nodiscard]] std::string fingerprint() const;
+  [[nodiscard]] std::string fingerprint(const WidthMode& mode) const;
 
  private:
   [[nodiscard]] double operation_pj(BitWidth weight_bits, BitWidth activation_bits) const;
