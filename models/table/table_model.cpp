@@ -277,8 +277,10 @@ void TableCostModel::check(const LayerPoint& point, std::size_t row, const Place
                     : inside;
         break;
       case Axis::input_on_chip:
+        // The greatest point is where all that fit are on chip, at equal widths: their share of the
+        // bits is greater where they are wider than what stays in DRAM.
         between = place.mixed_homes;
-        known = between ? inside : is_point;
+        known = between ? points.front() <= at && points.back() > 0 : is_point;
         break;
       case Axis::stored_second_bits:
       case Axis::second_on_chip:

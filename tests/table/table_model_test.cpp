@@ -295,12 +295,26 @@ TEST_CASE(
   join.stored_inputs = {8, 4};  // half the bits
   CHECK(cost(model, join) == Approx(7));
 
+  // Where one of the inputs never fits, the table ends at the share of the others.
+  TableCostModel one_fits(network, table_of("# leaves_out: a, b, depthwise\n"
+                                            "layer,weight_bits,activation_bits,input_on_chip,cost\n"
+                                            "join,4,4,0,10\njoin,4,4,0.25,6\n"));
+  join = at(kChip, kDram, kDram);
+  CHECK(cost(one_fits, join) == 6);
+  join.stored_inputs = {4, 16};  // a ninth of the bits
+  CHECK(cost(one_fits, join) == Approx(10 - 4 * (1.0 / 9) / 0.25));
+  CHECK(cost_errors(one_fits, at(kChip, kChip, kDram)) ==
+        "t.csv: error: join: expected input_on_chip of 0, 0.25, got 1");
+
   TableCostModel in_dram(network, table_of("# leaves_out: a, b, depthwise\n"
                                            "layer,weight_bits,activation_bits,input_on_chip,cost\n"
                                            "join,4,4,0,10\n"));
   CHECK(cost(in_dram, at(kDram, kDram, kChip)) == 10);
   CHECK(cost_errors(in_dram, at(kChip, kChip, kDram)) ==
         "t.csv: error: join: expected input_on_chip of 0, got 1");
+  join.stored_inputs = {4, 4};
+  CHECK(cost_errors(in_dram, at(kDram, kChip, kDram)) ==
+        "t.csv: error: join: expected input_on_chip of 0, got 0.6666666666666666");
 }
 
 TEST_CASE("the second operand of a product has a stored width and a home of its own") {
