@@ -205,7 +205,8 @@ std::string uniform_totals(const CostTable& table, const Network& network,
       uniform.output_bits = request.output_bits;
       const auto points =
           layer_points(network, resolve_widths(network, uniform), accelerator);
-      rows.back().push_back(si_text(total_cost(model, points)[figure] * scale, unit));
+      rows.back().push_back(
+          si_text(total_cost(model, points)[figure] * scale, unit, unit.empty()));
     }
   }
   return table_text(columns, rows, kReportColumns);

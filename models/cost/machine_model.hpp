@@ -40,7 +40,8 @@ struct MachineModelOptions {
   std::chrono::milliseconds time_limit{600'000};  // of one layer; then it has failed
   CostCache* cache = nullptr;                     // outlives the model
   /// How far costs() is: layers computed, all that have to be, the one that came last.
-  std::function<void(std::size_t done, std::size_t total, const std::string& layer)> progress;
+  std::function<void(std::size_t done, std::size_t total, const std::string& layer)> progress =
+      {};
 };
 
 class MachineCostModel : public CostModel {

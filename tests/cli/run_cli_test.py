@@ -4,9 +4,11 @@ import csv
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 PROGRAM = ""
@@ -96,6 +98,13 @@ DATA = {
     "configs/experiments/first.yaml": EXPERIMENT,
     "workloads/net.yaml": NETWORK,
     "workloads/problems/budget.yaml": "schema: problem/1\n",
+    "workloads/tables/measured.csv": """\
+# source: measured by hand
+# leaves_out: last
+layer,weight_bits,activation_bits,latency_ms
+hidden,4,4,1.5
+hidden,8,8,2.25
+""",
 }
 
 
@@ -453,7 +462,7 @@ class BadInputTest(ProgramTest):
     def test_bad_command_lines(self):
         self.assert_refused(
             self.run_program("chek", "tiny.yaml"),
-            "widthwise: error: unknown command 'chek'; known: 'run', 'check', 'list'; did you mean "
+            "widthwise: error: unknown command 'chek'; known: 'run', 'table', 'check', 'list'; did you mean "
             "'check'?",
             "1 error; nothing was simulated.")
         for arguments in ([], ["run", "--nonsense"], ["check"], ["run", "-a"],
@@ -615,6 +624,9 @@ round
 
 experiments  description
 first
+
+tables    description
+measured  1 layer, 2 rows
 """)
 
     def test_one_kind(self):
@@ -628,7 +640,7 @@ first
         self.assert_refused(
             self.run_program("list", "network"),
             "list: error: expected one of 'accelerators', 'networks', 'assignments', 'energy', "
-            "'experiments', got 'network'; did you mean 'networks'?",
+            "'experiments', 'tables', got 'network'; did you mean 'networks'?",
             "1 error; nothing was simulated.")
 
     def test_a_data_folder_that_is_none(self):
@@ -642,6 +654,197 @@ first
         for name in ("tiny", "rtl/small", "tiny.yaml"):
             self.assert_done(self.run_program("run", "-a", name, "-n", "net", "--bits", "mixed",
                                               "--fidelity", "analytic"))
+
+
+TABLE = DATA["workloads/tables/measured.csv"]
+
+
+class TableTest(ProgramTest):
+    """`widthwise table`, and what can be done with a table."""
+
+    def setUp(self):
+        super().setUp()
+        self.environment["WIDTHWISE_CACHE"] = str(self.folder / "cache")
+
+    def table(self, *arguments):
+        return self.run_program("table", "-a", "tiny.yaml", "-n", "net.yaml", *arguments)
+
+    def rows(self, name):
+        lines = (self.folder / name).read_text(encoding="utf-8").splitlines()
+        return list(csv.DictReader(line for line in lines if not line.startswith("#")))
+
+    def test_a_table_has_every_layer_at_every_pair_of_widths(self):
+        self.assert_done(self.table("--weight-bits", "2,4..5", "--activation-bits", "8", "-q",
+                                    "-o", "t.csv", "-o", "t.json"))
+        rows = self.rows("t.csv")
+        self.assertEqual([(r["layer"], r["weight_bits"], r["activation_bits"]) for r in rows],
+                         [(name, w, "8") for name in ("hidden", "last") for w in ("2", "4", "5")])
+        report = json.loads((self.folder / "t.json").read_text(encoding="utf-8"))
+        self.assertEqual(report["schema"], "table/1")
+        self.assertEqual(report["provenance"]["fidelity"], "tile")
+        self.assertEqual([row["latency_cycles"] for row in report["rows"]],
+                         [int(row["latency_cycles"]) for row in rows])
+        self.assertEqual(report["failures"], [])
+
+    def test_rows_are_what_a_run_at_these_widths_says(self):
+        for fidelity in ("analytic", "tile", "cycle"):
+            self.assert_done(self.table("--weight-bits", "3", "--activation-bits", "8", "-q",
+                                        "--fidelity", fidelity, "-o", "t.csv"))
+            self.assert_done(self.run_program("run", "-a", "tiny.yaml", "-n", "net.yaml", "--bits",
+                                              "w3a8", "--fidelity", fidelity, "-q", "--csv",
+                                              "r.csv"))
+            for ours, run in zip(self.rows("t.csv"), self.rows("r.csv"), strict=True):
+                for name in ("latency_cycles", "energy_pj", "dram_bytes", "bitops", "busy_cycles",
+                             "dram_pj", "leakage_pj"):
+                    self.assertEqual(float(ours[name]), float(run[name]), name)
+
+    def test_any_number_of_workers_and_the_cache_give_the_same_bytes(self):
+        tables = []
+        for options in (["--no-cache", "--jobs", "1"], ["--no-cache", "--jobs", "7"], [], [],
+                        ["--cache", "elsewhere"]):
+            self.assert_done(self.table("--stored", "-q", "-o", "t.csv", *options))
+            tables.append((self.folder / "t.csv").read_bytes())
+        self.assertEqual(len(set(tables)), 1)
+        self.assertTrue((self.folder / "cache/costs.sqlite").is_file())
+        self.assertTrue((self.folder / "elsewhere/costs.sqlite").is_file())
+
+    def test_the_network_at_uniform_widths_is_printed(self):
+        result = self.table("--weight-bits", "4,8", "--activation-bits", "8")
+        self.assert_done(result)
+        run = self.run_program("run", "-a", "tiny.yaml", "-n", "net.yaml", "--bits", "w4a8",
+                               "--json", "r.json", "-q")
+        self.assert_done(run)
+        total = json.loads((self.folder / "r.json").read_text(encoding="utf-8"))["total"]
+        self.assertRegex(result.stdout, rf"\nw4 +{total['latency_cycles']}\n")
+
+    def test_mistakes_come_together_and_no_file_is_written(self):
+        self.assert_refused(
+            self.table("--weight-bits", "2,,4", "--activation-bits", "0..3", "--jobs", "0",
+                       "--timeout", "x", "--channel-steps", "65", "--fidelity", "tiles", "-o",
+                       "t.txt", "--set", "engine.rows=0"),
+            "--activation-bits: error: expected widths of 1..16 bit such as '2,4,8' or '1..8', "
+            "got '0..3'",
+            "--channel-steps: error: expected 1..64, got '65'",
+            "--fidelity: error: expected one of 'analytic', 'tile', 'cycle', got 'tiles'; did you "
+            "mean 'tile'?",
+            "--jobs: error: expected 1..1024, got '0'",
+            "--output: error: expected a name that ends in .csv or .json, got 't.txt'",
+            "--set engine.rows=0: error: engine.rows: expected 1..1024, got 0",
+            "--timeout: error: expected 1..1000000, got 'x'",
+            "--weight-bits: error: expected widths of 1..16 bit such as '2,4,8' or '1..8', got "
+            "'2,,4'",
+            "8 errors; nothing was simulated.")
+        self.assertFalse((self.folder / "t.txt").exists())
+
+    def test_widths_that_the_machine_does_not_have(self):
+        self.assert_refused(
+            self.table("--weight-bits", "8", "--activation-bits", "8,9", "-q", "-o", "t.csv"),
+            "tiny.yaml: error: layer 'hidden': expected weights of 1..8 and activations of 1..8 "
+            "bits, got w8a9",
+            "tiny.yaml: error: layer 'last': expected weights of 1..8 and activations of 1..8 "
+            "bits, got w8a9",
+            "2 errors; nothing was simulated.")
+        self.assertFalse((self.folder / "t.csv").exists())
+
+    def test_a_cache_that_can_not_be_had_is_refused_if_it_was_asked_for(self):
+        self.write("file", "")
+        result = self.table("-q", "-o", "t.csv", "--cache", "file/cache")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("--cache: error: file/cache: cannot be created", result.stderr)
+        self.environment["WIDTHWISE_CACHE"] = "file/cache"
+        result = self.table("-q", "-o", "t.csv")
+        self.assertEqual(result.returncode, 0)
+        self.assertIn("widthwise: warning: file/cache: cannot be created", result.stderr)
+
+    def workers_of(self, process):
+        children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        for _ in range(500):
+            found = children.read_text(encoding="utf-8").split()
+            if found:
+                return [int(pid) for pid in found]
+            time.sleep(0.01)
+        self.fail("no worker was started")
+
+    def start_slow_table(self, *arguments):
+        """A layer that is stepped for minutes, and a small one."""
+        self.write("slow.yaml", NETWORK.replace("out_features: 16", "out_features: 4096")
+                   .replace("width: 32", "width: 65536"))
+        return subprocess.Popen(
+            [PROGRAM, "table", "-a", "tiny.yaml", "-n", "slow.yaml", "--fidelity", "cycle",
+             "--weight-bits", "8", "--activation-bits", "8", "--jobs", "1", "-q", "-o", "t.csv",
+             *arguments],
+            cwd=self.folder, env=self.environment, stderr=subprocess.PIPE, text=True)
+
+    def test_a_worker_that_is_killed_costs_its_row_alone(self):
+        with self.start_slow_table() as process:
+            os.kill(self.workers_of(process)[0], signal.SIGKILL)
+            _, errors = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 70)
+        self.assertIn("layer 'hidden' at weight_bits 8, activation_bits 8: the worker process was "
+                      "ended by signal 9 (Killed)\n", errors)
+        self.assertIn("1 point failed; the table has the others.\n", errors)
+        self.assertEqual([row["layer"] for row in self.rows("t.csv")], ["last"])
+
+    def test_a_worker_that_hangs_costs_its_row_alone(self):
+        with self.start_slow_table("--timeout", "2") as process:
+            _, errors = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 70)
+        self.assertIn("layer 'hidden' at weight_bits 8, activation_bits 8: no answer within 2 s\n",
+                      errors)
+        self.assertEqual([row["layer"] for row in self.rows("t.csv")], ["last"])
+
+    def test_an_interrupted_table_leaves_no_file_and_no_worker(self):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+            with self.start_slow_table() as process:
+                worker = self.workers_of(process)[0]
+                process.send_signal(number)
+                process.communicate(timeout=60)
+            self.assertEqual(process.returncode, -number)
+            for _ in range(500):
+                status = pathlib.Path(f"/proc/{worker}/stat")
+                if not status.exists() or status.read_text(encoding="utf-8").split()[2] == "Z":
+                    break
+                time.sleep(0.01)
+            else:
+                self.fail("the worker lives on")
+            self.assertFalse((self.folder / "t.csv").exists())
+
+    def test_a_run_by_a_measured_table(self):
+        self.write("measured.csv", TABLE)
+        result = self.run_program("run", "-t", "measured.csv", "-n", "net.yaml", "--bits", "w4a4",
+                                  "--csv", "priced.csv")
+        self.assert_done(result)
+        self.assertRegex(result.stdout, r"\nhidden +4/4 +1\.5\nlast +4/4 +0\n")
+        self.assertRegex(result.stdout, r"\nlatency_ms +1\.5\n")
+        self.assertRegex(result.stdout, r"\ncosts nothing +last\n")
+        self.assertEqual([row["latency_ms"] for row in self.rows("priced.csv")], ["1.5", "0"])
+
+    def test_what_does_not_go_with_a_table(self):
+        self.write("measured.csv", TABLE)
+        self.assert_refused(
+            self.run_program("run", "-t", "measured.csv", "-a", "tiny.yaml", "-n", "net.yaml",
+                             "--fidelity", "tile", "--set", "engine.rows=8"),
+            "--accelerator: error: does not go with --table",
+            "--fidelity: error: does not go with --table",
+            "--set engine.rows=8: error: does not go with --table",
+            "3 errors; nothing was simulated.")
+
+    def test_a_run_at_widths_that_the_table_lacks(self):
+        self.write("measured.csv", TABLE)
+        result = self.run_program("run", "-t", "measured.csv", "-n", "net.yaml", "--bits", "w5a5")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("measured.csv: error: hidden: expected ", result.stderr)
+
+    def test_check_reads_tables(self):
+        self.write("measured.csv", TABLE)
+        result = self.run_program("check", "measured.csv")
+        self.assert_done(result)
+        self.assertEqual(result.stdout, "measured.csv: ok (cost table)\n")
+        self.write("measured.csv", TABLE.replace("2.25", "-1").replace("hidden,4", "hidden,0"))
+        result = self.run_program("check", "measured.csv")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("measured.csv:4:8: error: weight_bits: ", result.stderr)
+        self.assertIn("measured.csv:5:12: error: latency_ms: ", result.stderr)
 
 
 class ShippedTest(unittest.TestCase):

@@ -11,9 +11,13 @@ set(flags "")
 if(sanitizers)
   set(flags "-fsanitize=${sanitizers}")
 endif()
-step("${CMAKE_COMMAND}" -S "${consumer_dir}" -B "${work_dir}/build" -G "${generator}"
-     "-DCMAKE_MAKE_PROGRAM=${make_program}" "-DCMAKE_CXX_COMPILER=${compiler}"
-     "-DCMAKE_BUILD_TYPE=${build_type}" "-DCMAKE_CXX_FLAGS=${flags}"
-     "-DCMAKE_PREFIX_PATH=${work_dir}/prefix")
-step("${CMAKE_COMMAND}" --build "${work_dir}/build" --config "${build_type}")
-step("${work_dir}/build/consumer" "${work_dir}/prefix/share/widthwise")
+foreach(project consumer example)
+  step("${CMAKE_COMMAND}" -S "${${project}_dir}" -B "${work_dir}/${project}" -G "${generator}"
+       "-DCMAKE_MAKE_PROGRAM=${make_program}" "-DCMAKE_CXX_COMPILER=${compiler}"
+       "-DCMAKE_BUILD_TYPE=${build_type}" "-DCMAKE_CXX_FLAGS=${flags}"
+       "-DCMAKE_PREFIX_PATH=${work_dir}/prefix")
+  step("${CMAKE_COMMAND}" --build "${work_dir}/${project}" --config "${build_type}")
+endforeach()
+step("${work_dir}/consumer/consumer" "${work_dir}/prefix/share/widthwise")
+set(ENV{WIDTHWISE_DATA} "${work_dir}/prefix/share/widthwise")
+step("${work_dir}/example/cheapest_widths" bismo_edge_8x8 tiny_cnn 0.5)
