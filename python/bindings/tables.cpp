@@ -148,7 +148,13 @@ std::vector<double> cost_of(const CostTable& table, const Network& network, cons
 
 void bind_table_class(py::module_& module) {
   py::class_<CostTable>(module, "CostTable")
-      .def_static("read", &read_cost_table, py::arg("path"))
+      .def_static(
+          "read",
+          [](const std::string& name) {
+            const Given given{name, SourcePlace{"table"}, ""};
+            return read_cost_table(find_file(Shipped::tables, given));
+          },
+          py::arg("name_or_path"))
       .def_static("parse", &parse_cost_table, py::arg("text"), py::arg("file"))
       .def("csv", &cost_table_csv)
       .def_readonly("provenance", &CostTable::provenance)

@@ -12,7 +12,8 @@ The latency comes from a table of the accelerator by stored widths, so that the 
 of the frozen network, has to say the same.
 
 Different from the paper: the first and the last layer are searched, too; widths and weights are
-trained by Adam; the budget may not be exceeded, where the paper allows one per cent.
+trained by Adam; the budget may not be exceeded, where the paper allows one per cent. The last layer
+quantizes averages of values that are not quantized themselves.
 """
 
 import argparse
@@ -57,67 +58,80 @@ def on_grid(values, bits):
     return (values * steps).round() / steps
 
 
-def quantized_weights(weights, bits):
-    """DoReFa's, rescaled to the variance that a layer of their shape starts with."""
-    squashed = weights.tanh()
-    unit = squashed / (2 * squashed.detach().abs().max()) + 0.5
-    quantized = 2 * FractionalQuantization.apply(unit, bits) - 1
-    fan_out = weights.shape[0] * weights[0, 0].numel()
-    return quantized / (quantized.detach().std() * fan_out**0.5)
+class Quantized(nn.Module):
+    """What layers with weights have in common: two fractional widths, and a clip of their input."""
+
+    def __init__(self, *arguments, clip, **settings):
+        super().__init__(*arguments, **settings)
+        self.clip = nn.Parameter(torch.tensor(clip))
+        self.weight_bits = nn.Parameter(torch.tensor(MOST_BITS - 0.5))
+        self.activation_bits = nn.Parameter(torch.tensor(MOST_BITS - 0.5))
+        self.exact = False  # while the network's shape is exported
+
+    def operands(self, values):
+        """What the layer multiplies: activations, none below 0, and weights."""
+        if self.exact:
+            return values, self.weight
+        clip = self.clip.abs()
+        unit = values.minimum(clip) / clip
+        activations = clip * FractionalQuantization.apply(unit, self.activation_bits)
+        squashed = self.weight.tanh()
+        unit = squashed / (2 * squashed.detach().abs().max()) + 0.5
+        weights = 2 * FractionalQuantization.apply(unit, self.weight_bits) - 1
+        # As varied as the weights that a layer of this shape starts with.
+        fan_out = weights.shape[0] * weights[0, 0].numel()
+        return activations, weights / (weights.detach().std() * fan_out**0.5)
 
 
-def quantized_activations(values, clip, bits):
-    """PACT's: clipped at a value that is learned."""
-    clip = clip.abs()
-    return clip * FractionalQuantization.apply(values.relu().minimum(clip) / clip, bits)
+class Convolution(Quantized, nn.Conv2d):
+    def forward(self, values):
+        return self._conv_forward(*self.operands(values), self.bias)
+
+
+class FullyConnected(Quantized, nn.Linear):
+    def forward(self, values):
+        return functional.linear(*self.operands(values), self.bias)
 
 
 class Net(nn.Module):
-    """Three convolutions and a fully connected layer, quantized unless it is being exported."""
+    """Three convolutions and a fully connected layer."""
 
     def __init__(self):
         super().__init__()
-        self.conv1 = nn.Conv2d(1, 16, 3, padding=1, bias=False)
-        self.norm1 = nn.BatchNorm2d(16)
-        self.conv2 = nn.Conv2d(16, 32, 3, padding=1, bias=False)
-        self.norm2 = nn.BatchNorm2d(32)
-        self.conv3 = nn.Conv2d(32, 64, 3, padding=1, bias=False)
-        self.norm3 = nn.BatchNorm2d(64)
-        self.fc = nn.Linear(64, 10)
-        self.quantized = True
-
-        layers = (self.conv1, self.conv2, self.conv3, self.fc)
-        self.layer_names = [name for name, module in self.named_modules() if module in layers]
-        self.clips = nn.Parameter(torch.tensor([1.0, 4.0, 4.0, 4.0]))  # images lie in [0, 1]
-        start = MOST_BITS - 0.5
-        self.weight_bits = nn.Parameter(torch.full((len(layers),), start))
-        self.activation_bits = nn.Parameter(torch.full((len(layers),), start))
-
-    def operands(self, index, layer, values):
-        """What a layer multiplies."""
-        if not self.quantized:
-            return (values.relu() if index else values), layer.weight
-        return (
-            quantized_activations(values, self.clips[index], self.activation_bits[index]),
-            quantized_weights(layer.weight, self.weight_bits[index]),
-        )
+        self.conv1 = Convolution(1, 16, 3, padding=1, bias=False, clip=1.0)  # images lie in [0, 1]
+        self.norm1 = nn.BatchNorm2d(16, momentum=0.3)
+        self.conv2 = Convolution(16, 32, 3, padding=1, bias=False, clip=4.0)
+        self.norm2 = nn.BatchNorm2d(32, momentum=0.3)
+        self.conv3 = Convolution(32, 64, 3, padding=1, bias=False, clip=4.0)
+        self.norm3 = nn.BatchNorm2d(64, momentum=0.3)
+        self.fc = FullyConnected(64, 10, clip=4.0)
 
     def forward(self, images):
-        values = functional.conv2d(*self.operands(0, self.conv1, images), padding=1)
-        values = functional.max_pool2d(self.norm1(values), 2)
-        values = functional.conv2d(*self.operands(1, self.conv2, values), padding=1)
-        values = functional.max_pool2d(self.norm2(values), 2)
-        values = functional.conv2d(*self.operands(2, self.conv3, values), padding=1)
-        values = functional.adaptive_avg_pool2d(self.norm3(values), 1).flatten(1)
-        return functional.linear(*self.operands(3, self.fc, values), self.fc.bias)
+        values = functional.max_pool2d(self.norm1(self.conv1(images)), 2).relu()
+        values = functional.max_pool2d(self.norm2(self.conv2(values)), 2).relu()
+        values = self.norm3(self.conv3(values)).relu()
+        return self.fc(functional.adaptive_avg_pool2d(values, 1).flatten(1))
+
+    def layers(self):
+        """The layers that have widths, by name."""
+        return {name: part for name, part in self.named_modules() if isinstance(part, Quantized)}
+
+    def widths(self):
+        """Weight and activation widths, as HardwareCost takes them."""
+        layers = self.layers().values()
+        return (
+            torch.stack([layer.weight_bits for layer in layers]),
+            torch.stack([layer.activation_bits for layer in layers]),
+        )
 
     def export(self, path):
-        """Writes the network's shape and names; values of the weights play no part in its cost."""
-        self.quantized = False
-        was_training = self.training
+        """Writes what is computed, without quantization: widths are given to the models apart."""
+        for layer in self.layers().values():
+            layer.exact = True
         torch.onnx.export(self.eval(), torch.zeros(1, 1, 28, 28), str(path), opset_version=13)
-        self.train(was_training)
-        self.quantized = True
+        for layer in self.layers().values():
+            layer.exact = False
+        self.train()
 
 
 def read_images(folder, part):
@@ -142,65 +156,67 @@ def accuracy(net, images, classes):
 def round_widths(net, cost, target):
     """Rounds all widths after the greatest common offset with which they keep the budget."""
 
-    def rounded(bits, offset):
-        return (bits + offset).round().clamp(LEAST_BITS, MOST_BITS)
-
-    def latency(offset):
-        return cost(rounded(net.weight_bits, offset), rounded(net.activation_bits, offset))
+    def rounded(offset):
+        return [(bits + offset).round().clamp(LEAST_BITS, MOST_BITS) for bits in net.widths()]
 
     low, high = float(LEAST_BITS - MOST_BITS), 1.0
-    if latency(low) > target:
+    if cost(*rounded(low)) > target:
         raise SystemExit(f"{LEAST_BITS} bits everywhere take more than the budget")
     for _ in range(20):
         middle = (low + high) / 2
-        low, high = (middle, high) if latency(middle) <= target else (low, middle)
-    for bits in (net.weight_bits, net.activation_bits):
-        bits.copy_(rounded(bits, low))
-        bits.requires_grad_(False)
+        low, high = (middle, high) if cost(*rounded(middle)) <= target else (low, middle)
+    for layer, weight_bits, activation_bits in zip(net.layers().values(), *rounded(low)):
+        layer.weight_bits.copy_(weight_bits).requires_grad_(False)
+        layer.activation_bits.copy_(activation_bits).requires_grad_(False)
 
 
 def train(net, cost, target, data, options):
     """One run: search, rounding, fine-tuning."""
     images, classes = (part[: options.images] for part in data["train"])
-    widths = [net.weight_bits, net.activation_bits]
-    others = [parameter for parameter in net.parameters() if all(parameter is not w for w in widths)]
+    layers = net.layers().values()
+    widths = [bits for layer in layers for bits in (layer.weight_bits, layer.activation_bits)]
+    searched = set(widths)
+    others = [parameter for parameter in net.parameters() if parameter not in searched]
     optimizer = torch.optim.Adam([{"params": others}, {"params": widths, "lr": 0.05}], lr=2e-3)
     batches = -(-len(images) // BATCH)
     steps = options.epochs * batches
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    step = 0
-    for epoch in range(1, options.epochs + 1):
-        total = 0.0
-        for chosen in torch.randperm(len(images)).split(BATCH):
-            if step == int(SEARCH_SHARE * steps):
-                round_widths(net, cost, target)
-            searching = net.weight_bits.requires_grad
-            loss = functional.cross_entropy(net(images[chosen]), classes[chosen])
-            if searching:
-                loss = loss + budget_loss(cost(*widths), target)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-            if searching:
-                with torch.no_grad():
-                    for bits in widths:
-                        bits.clamp_(LEAST_BITS, MOST_BITS)
-            total += loss.item()
-            step += 1
-        latency = cost(*widths).item()
-        print(
-            f"epoch {epoch}: loss {total / batches:.3f}, "
-            f"accuracy {accuracy(net, *data['test']):.2%}, "
-            f"latency {latency:,.0f} of {target:,.0f} cycles ({latency / target:.1%})",
-            flush=True,
-        )
+    for step in range(steps):
+        if step % batches == 0:
+            order = torch.randperm(len(images)).split(BATCH)
+            total = 0.0
+        if step == int(SEARCH_SHARE * steps):
+            round_widths(net, cost, target)
+        searching = step < int(SEARCH_SHARE * steps)
+
+        chosen = order[step % batches]
+        loss = functional.cross_entropy(net(images[chosen]), classes[chosen])
+        if searching:
+            loss = loss + budget_loss(cost(*net.widths()), target)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        if searching:
+            with torch.no_grad():
+                for bits in widths:
+                    bits.clamp_(LEAST_BITS, MOST_BITS)
+
+        total += loss.item()
+        if (step + 1) % batches == 0:
+            latency = cost(*net.widths()).item()
+            print(
+                f"epoch {step // batches + 1}: loss {total / batches:.3f}, "
+                f"accuracy {accuracy(net, *data['test']):.2%}, "
+                f"latency {latency:,.0f} of {target:,.0f} cycles ({latency / target:.1%})",
+                flush=True,
+            )
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--epochs", type=int, default=6)
-    parser.add_argument("--images", type=int, default=60000, help="of the training set")
+    parser.add_argument("--images", type=int, default=30000, help="of the training set")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--budget", type=float, default=0.6, help="share of the latency at 8 bits")
     parser.add_argument("--accelerator", default="bismo_edge_8x8", help="a file or shipped name")
@@ -219,17 +235,15 @@ def main():
         table = widthwise.cost_table(options.accelerator, network, widths, widths, stored=True)
 
         cost = HardwareCost(table, network, "latency_cycles")
-        assert list(cost.variables) == net.layer_names
+        assert cost.variables == tuple(net.layers())
         eight_bits = table.cost(network, "w8a8")["latency_cycles"]
         target = options.budget * eight_bits
         print(f"{eight_bits:,.0f} cycles at 8 bits; budget {target:,.0f}")
         train(net, cost, target, data, options)
 
         bits = {
-            name: (int(weight), int(activation))
-            for name, weight, activation in zip(
-                net.layer_names, net.weight_bits.tolist(), net.activation_bits.tolist()
-            )
+            name: (int(layer.weight_bits), int(layer.activation_bits))
+            for name, layer in net.layers().items()
         }
         predicted = table.cost(network, bits)["latency_cycles"]
         report = widthwise.run(options.accelerator, network, bits, fidelity="tile")

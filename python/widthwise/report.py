@@ -69,7 +69,8 @@ def run(
 
     Layers that a mapping of `bits` does not name have 8 bits.
     """
-    common, rules = split_bits(bits)
+    accelerator, network = as_accelerator(accelerator), as_network(network)
+    common, rules = split_bits(bits, network)
     with tempfile.TemporaryDirectory(prefix="widthwise-") as folder:
         report = pathlib.Path(folder, "report.json")
         if rules:
@@ -78,8 +79,8 @@ def run(
         run_program(
             [
                 "run",
-                *as_accelerator(accelerator).program_arguments(),
-                *as_network(network).program_arguments(),
+                *accelerator.program_arguments(),
+                *network.program_arguments(),
                 *("--bits", common),
                 *("--fidelity", fidelity),
                 *("--json", str(report)),

@@ -44,9 +44,12 @@ class CostTable:
         self._read = read
 
     @classmethod
-    def load(cls, path: Union[str, os.PathLike[str]]) -> CostTable:
-        """Reads a CSV file. Raises InputError with all its mistakes, by line and column."""
-        return cls(_core.CostTable.read(os.fspath(path)))
+    def load(cls, name_or_path: Union[str, os.PathLike[str]]) -> CostTable:
+        """Reads a CSV file, or a shipped table by its name.
+
+        Raises InputError with all mistakes of the file, by line and column.
+        """
+        return cls(_core.CostTable.read(os.fspath(name_or_path)))
 
     @classmethod
     def parse(cls, text: str, name: str = "table") -> CostTable:
@@ -165,8 +168,9 @@ class CostTable:
         Layers that a mapping of `bits` does not name have the widths of `default`. Raises InputError
         for widths that the table has no row at: nothing is interpolated.
         """
-        common, rules = split_bits(bits, default)
-        totals = self._read.cost(as_network(network)._read, common, rules)
+        network = as_network(network)
+        common, rules = split_bits(bits, network, default)
+        totals = self._read.cost(network._read, common, rules)
         return dict(zip(self.metrics, totals))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -189,7 +193,7 @@ def cost_table(
     stored: bool = False,
     channel_steps: Optional[int] = None,
     jobs: Optional[int] = None,
-    timeout_s: Optional[float] = None,
+    timeout_s: Optional[int] = None,
     cache: Union[None, bool, str, os.PathLike[str]] = None,
 ) -> CostTable:
     """Costs every layer of a network at all pairs of the widths given.
@@ -202,10 +206,11 @@ def cost_table(
 
     Raises WorkerError if points failed; its `partial` has the others.
     """
+    accelerator, network = as_accelerator(accelerator), as_network(network)
     arguments = [
         "table",
-        *as_accelerator(accelerator).program_arguments(),
-        *as_network(network).program_arguments(),
+        *accelerator.program_arguments(),
+        *network.program_arguments(),
         *("--fidelity", fidelity),
     ]
     for option, widths in (("--weight-bits", weight_bits), ("--activation-bits", activation_bits)):
@@ -225,12 +230,13 @@ def cost_table(
     elif cache is not None and cache is not True:
         arguments += ["--cache", os.fspath(cache)]
 
+    name = f"{network.name} on {accelerator.name}"
     with tempfile.TemporaryDirectory(prefix="widthwise-") as folder:
         path = pathlib.Path(folder, "table.csv")
         try:
             run_program([*arguments, "-q", "-o", str(path)])
         except WorkerError as error:
             if path.exists():
-                error.partial = CostTable.load(path)
+                error.partial = CostTable.parse(path.read_text(encoding="utf-8"), name)
             raise
-        return CostTable.load(path)
+        return CostTable.parse(path.read_text(encoding="utf-8"), name)
