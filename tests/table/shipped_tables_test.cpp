@@ -131,7 +131,7 @@ TEST_CASE("HAWQ-V3's latencies of ResNet-18 are those of its repository") {
     std::vector<std::pair<std::string, LayerWidths>> widths;
     for (std::size_t i = 0; i < kHawqCount; ++i) {
       const int width = bits.at(i) - '0';
-      widths.push_back({kHawqLayers[i].name, {width, width}});
+      widths.emplace_back(kHawqLayers[i].name, LayerWidths{width, width});
     }
     return Approx(latency(model, network, widths)).epsilon(1e-12);
   };
@@ -181,7 +181,7 @@ TEST_CASE("a table of a whole network serves its network at uniform widths, wide
   const Network mlp = workload("pbatch_mlp");
   const auto all = [&](LayerWidths widths) {
     std::vector<std::pair<std::string, LayerWidths>> layers;
-    for (const Layer& layer : mlp.layers()) layers.push_back({layer.name, widths});
+    for (const Layer& layer : mlp.layers()) layers.emplace_back(layer.name, widths);
     return layers;
   };
   TableCostModel pbatch(mlp, shipped("pbatch_mlp_t4"));

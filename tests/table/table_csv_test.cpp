@@ -3,6 +3,7 @@
 #include "models/table/table_csv.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <random>
 #include <set>
@@ -101,7 +102,8 @@ CostTable random_table(Engine& random) {
   std::shuffle(table.layers.begin(), table.layers.end(), random);
   const bool has_kinds = up_to(1) == 1;
   for (std::size_t i = 0; i < table.layers.size(); ++i) {
-    table.kinds.emplace_back(!has_kinds ? "" : std::vector{"", "pool", "convolution"}[up_to(2)]);
+    const std::array kinds{"", "pool", "convolution"};
+    table.kinds.emplace_back(has_kinds ? kinds.at(static_cast<std::size_t>(up_to(2))) : "");
   }
   for (int i = up_to(2); i > 0; --i) {
     const std::string name = random_text(random, odd) + "left out";
