@@ -1,11 +1,7 @@
 #include "models/config/yaml_reader.hpp"
 
 #include <algorithm>
-#include <cerrno>
-#include <filesystem>
-#include <fstream>
 #include <sstream>
-#include <system_error>
 #include <unordered_map>
 
 #include <yaml-cpp/eventhandler.h>
@@ -13,13 +9,14 @@
 #include <yaml-cpp/mark.h>
 #include <yaml-cpp/parser.h>
 
+#include "models/base/read_file.hpp"
 #include "models/base/text.hpp"
 
 namespace widthwise {
 
 namespace {
 
-constexpr std::size_t kMaxBytes = std::size_t{64} << 20U;
+constexpr std::size_t kMostMebibytes = 64;
 constexpr std::size_t kMaxNodes = 1'000'000;
 constexpr std::size_t kMaxDepth = 64;
 constexpr std::size_t kMaxKeyLength = 1024;
@@ -212,7 +209,7 @@ SourcePlace place_in(std::string_view text, std::size_t offset, const std::strin
 
 YamlNode build_tree(std::string_view text, const std::string& file, bool fixed_place,
                     Diagnostics& problems) {
-  if (text.size() > kMaxBytes) {
+  if (text.size() > kMostMebibytes << 20U) {
     throw InputError({file, 0, 0}, "", "larger than 64 MiB");
   }
   // yaml-cpp takes some of these for the end of the file.
@@ -322,36 +319,6 @@ std::string shown_range(const Range<T>& range) {
   throw InternalError("an error was just added");
 }
 
-std::string read_whole_file(const std::string& path) {
-  const SourcePlace place{path, 0, 0};
-  std::error_code status_error;
-  const auto status = std::filesystem::status(path, status_error);
-  if (!std::filesystem::exists(status)) {
-    throw InputError(place, "", "no such file");
-  }
-  if (std::filesystem::is_directory(status)) {
-    throw InputError(place, "", "is a directory, not a file");
-  }
-  errno = 0;
-  std::ifstream stream(path, std::ios::binary);
-  if (!stream) {
-    throw InputError(place, "", "cannot be opened: " + std::generic_category().message(errno));
-  }
-  std::string text;
-  std::vector<char> block(std::size_t{1} << 16U);
-  while (stream) {
-    stream.read(block.data(), static_cast<std::streamsize>(block.size()));
-    text.append(block.data(), static_cast<std::size_t>(stream.gcount()));
-    if (text.size() > kMaxBytes) {
-      throw InputError(place, "", "larger than 64 MiB");
-    }
-  }
-  if (stream.bad()) {
-    throw InputError(place, "", "cannot be read");
-  }
-  return text;
-}
-
 }  // namespace
 
 const YamlNode* YamlNode::find(std::string_view name) const {
@@ -381,7 +348,7 @@ YamlDocument parse_yaml(std::string_view text, const std::string& file,
 }
 
 YamlDocument load_yaml(const std::string& path, std::span<const std::string> overrides) {
-  return parse_yaml(read_whole_file(path), path, overrides);
+  return parse_yaml(read_file(path, kMostMebibytes), path, overrides);
 }
 
 void apply_override(YamlDocument& document, const std::string& text) {

@@ -6,10 +6,10 @@
 #include <optional>
 
 #include "models/base/error.hpp"
-#include "models/base/text.hpp"
 #include "models/base/units.hpp"
 #include "models/cost/cost_model.hpp"
 #include "models/table/bound_terms.hpp"
+#include "models/table/table_layers.hpp"
 
 namespace widthwise {
 
@@ -19,11 +19,6 @@ constexpr BitWidth kLeftOutBits = 8;  // that a layer reads at which the table l
 constexpr BitWidth kOutputBits = 8;   // that outputs of the network are stored at
 constexpr std::ptrdiff_t kNoVariable = -1;
 
-bool is_left_out(const CostTable& table, const std::string& name) {
-  return std::find(table.leaves_out.begin(), table.leaves_out.end(), name) !=
-         table.leaves_out.end();
-}
-
 /// Empty if it throws, and its mistakes are added.
 std::optional<LayerGrid> try_grid(const CostTable& table, std::size_t layer,
                                   Diagnostics& problems) {
@@ -32,41 +27,6 @@ std::optional<LayerGrid> try_grid(const CostTable& table, std::size_t layer,
   } catch (const InputError& error) {
     problems.append(error.diagnostics());
     return std::nullopt;
-  }
-}
-
-void check_names(const CostTable& table, const Network& network, Diagnostics& problems) {
-  std::vector<std::string> names;
-  for (const Layer& layer : network.layers()) names.push_back(layer.name);
-  const auto stranger = [&](const SourcePlace& place, const std::string& key,
-                            const std::string& name) {
-    problems.error(place, key,
-                   "expected a layer of " + network.name() + ", got " + quoted_value(name) +
-                       suggestion(name, names));
-  };
-  for (std::size_t index = 0; index < table.layers.size(); ++index) {
-    if (network.find_layer(table.layers[index])) continue;
-    const auto first = std::find_if(table.rows.begin(), table.rows.end(),
-                                    [&](const TableRow& row) { return row.layer == index; });
-    const bool has_place = first != table.rows.end() && !first->place.file.empty();
-    stranger(has_place ? first->place : SourcePlace{table.source}, "layer", table.layers[index]);
-  }
-  for (const std::string& name : table.leaves_out) {
-    if (!network.find_layer(name)) {
-      stranger({table.source}, "leaves_out", name);
-    } else if (std::find(table.layers.begin(), table.layers.end(), name) != table.layers.end()) {
-      problems.error({table.source}, "leaves_out",
-                     "expected layers without rows, got " + quoted_value(name));
-    }
-  }
-  for (const Layer& layer : network.layers()) {
-    if (!has_macs(layer.kind) || is_left_out(table, layer.name)) continue;
-    if (std::find(table.layers.begin(), table.layers.end(), layer.name) != table.layers.end()) {
-      continue;
-    }
-    problems.error({table.source}, layer.name,
-                   "expected rows of this layer of " + network.name() +
-                       ", got none; leaves_out names what was not measured");
   }
 }
 
@@ -140,13 +100,13 @@ bool may_have_weights(const std::string& kind) {
 }  // namespace
 
 NetworkBinding bind_table(const CostTable& table, const Network& network) {
-  if (std::find(table.layers.begin(), table.layers.end(), kWholeNetwork) != table.layers.end()) {
+  if (is_whole_network(table)) {
     NetworkBinding whole = bind_table(table);
     whole.network = network;
     return whole;
   }
   Diagnostics problems;
-  check_names(table, network, problems);
+  static_cast<void>(match_layers(table, network, problems));
 
   NetworkBinding binding;
   binding.metrics = table.metrics;
@@ -186,18 +146,14 @@ NetworkBinding bind_table(const CostTable& table, const Network& network) {
 
 NetworkBinding bind_table(const CostTable& table) {
   Diagnostics problems;
-  const bool is_whole =
-      std::find(table.layers.begin(), table.layers.end(), kWholeNetwork) != table.layers.end();
-  if (is_whole && table.layers.size() > 1) {
-    problems.error({table.source}, "layer",
-                   "expected no layer beside '*', which stands for the whole network");
-  }
+  if (is_whole_network(table)) check_whole_network(table, problems);
   for (const Axis axis : table.axes) {
-    if (axis == Axis::weight_bits || axis == Axis::activation_bits) continue;
+    if (axis == Axis::weight_bits || axis == Axis::activation_bits || is_whole_network(table)) {
+      continue;
+    }
     problems.error({table.source}, std::string(to_string(axis)),
-                   is_whole ? "expected only weight_bits and activation_bits of a whole network"
-                            : "expected only weight_bits and activation_bits of a table that is "
-                              "used without its network");
+                   "expected only weight_bits and activation_bits of a table that is used without "
+                   "its network");
   }
   NetworkBinding binding;
   binding.metrics = table.metrics;

@@ -2,18 +2,15 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cmath>
-#include <filesystem>
-#include <fstream>
 #include <limits>
 #include <optional>
-#include <system_error>
 #include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "models/base/read_file.hpp"
 #include "models/base/text.hpp"
 #include "models/base/units.hpp"
 #include "models/network/network.hpp"
@@ -22,7 +19,7 @@ namespace widthwise {
 
 namespace {
 
-constexpr std::size_t kMaxBytes = std::size_t{256} << 20U;
+constexpr std::size_t kMostMebibytes = 256;
 constexpr std::size_t kMostColumns = 1000;
 constexpr std::size_t kMostMistakes = 100;
 
@@ -655,33 +652,6 @@ class TableParser {
   std::vector<std::optional<KindSaid>> kinds_said_;  // per layer
 };
 
-std::string read_whole_file(const std::string& path) {
-  const SourcePlace place{path, 0, 0};
-  std::error_code status_error;
-  const auto status = std::filesystem::status(path, status_error);
-  if (!std::filesystem::exists(status)) {
-    throw InputError(place, "", "no such file");
-  }
-  if (std::filesystem::is_directory(status)) {
-    throw InputError(place, "", "is a directory, not a file");
-  }
-  errno = 0;
-  std::ifstream stream(path, std::ios::binary);
-  if (!stream) {
-    throw InputError(place, "", "cannot be opened: " + std::generic_category().message(errno));
-  }
-  std::string text;
-  std::vector<char> block(std::size_t{1} << 16U);
-  while (stream && text.size() <= kMaxBytes) {
-    stream.read(block.data(), static_cast<std::streamsize>(block.size()));
-    text.append(block.data(), static_cast<std::size_t>(stream.gcount()));
-  }
-  if (stream.bad()) {
-    throw InputError(place, "", "cannot be read");
-  }
-  return text;
-}
-
 /// A field as it stands in the file.
 std::string field_text(std::string_view value) {
   const bool plain = value.find_first_of(",\"\r\n") == std::string_view::npos &&
@@ -706,14 +676,14 @@ std::string joined(const std::vector<std::string>& fields, std::string_view sepa
 }  // namespace
 
 CostTable parse_cost_table(std::string_view text, const std::string& file) {
-  if (text.size() > kMaxBytes) {
+  if (text.size() > kMostMebibytes << 20U) {
     throw InputError({file, 0, 0}, "", "larger than 256 MiB");
   }
   return TableParser(text, file).parse();
 }
 
 CostTable read_cost_table(const std::string& path) {
-  return parse_cost_table(read_whole_file(path), path);
+  return parse_cost_table(read_file(path, kMostMebibytes), path);
 }
 
 std::string cost_table_csv(const CostTable& table) {

@@ -7,12 +7,11 @@
 
 #include "models/base/text.hpp"
 #include "models/base/units.hpp"
+#include "models/table/table_layers.hpp"
 
 namespace widthwise {
 
 namespace {
-
-constexpr std::ptrdiff_t kCostsNothing = -1;
 
 /// "1, 2, 4..8".
 std::string point_list(const std::vector<double>& points) {
@@ -74,9 +73,7 @@ struct TableCostModel::Place {
 TableCostModel::TableCostModel(Network network, CostTable table)
     : network_(std::move(network)), table_(std::move(table)) {
   Diagnostics problems;
-  row_of_.assign(network_.layers().size(), kCostsNothing);
-  whole_network_ =
-      std::find(table_.layers.begin(), table_.layers.end(), kWholeNetwork) != table_.layers.end();
+  whole_network_ = is_whole_network(table_);
   if (whole_network_) {
     bind_whole_network(problems);
   } else {
@@ -93,65 +90,23 @@ TableCostModel::TableCostModel(Network network, CostTable table)
 }
 
 void TableCostModel::bind_layers(Diagnostics& problems) {
-  std::vector<std::string> names;
-  for (const Layer& layer : network_.layers()) names.push_back(layer.name);
-  const auto stranger = [&](const SourcePlace& place, const std::string& key,
-                            const std::string& name) {
-    problems.error(place, key,
-                   "expected a layer of " + network_.name() + ", got " + quoted_value(name) +
-                       suggestion(name, names));
-  };
-  for (std::size_t row = 0; row < table_.layers.size(); ++row) {
-    if (const auto layer = network_.find_layer(table_.layers[row])) {
-      row_of_[*layer] = static_cast<std::ptrdiff_t>(row);
-      continue;
-    }
-    const auto first = std::find_if(table_.rows.begin(), table_.rows.end(),
-                                    [&](const TableRow& other) { return other.layer == row; });
-    stranger(first == table_.rows.end() ? SourcePlace{table_.source} : first->place, "layer",
-             table_.layers[row]);
-  }
-  for (const std::string& name : table_.leaves_out) {
-    const auto layer = network_.find_layer(name);
-    if (!layer) {
-      stranger({table_.source}, "leaves_out", name);
-    } else if (row_of_[*layer] != kCostsNothing) {
-      problems.error({table_.source}, "leaves_out",
-                     "expected layers without rows, got " + quoted_value(name));
-    }
-  }
+  row_of_ = match_layers(table_, network_, problems);
   for (LayerId id = 0; id < row_of_.size(); ++id) {
-    if (row_of_[id] != kCostsNothing) continue;
-    const Layer& layer = network_.layers()[id];
-    unpriced_.push_back(layer.name);
-    const bool left_out = std::find(table_.leaves_out.begin(), table_.leaves_out.end(),
-                                    layer.name) != table_.leaves_out.end();
-    if (has_macs(layer.kind) && !left_out) {
-      problems.error({table_.source}, layer.name,
-                     "expected rows of this layer of " + network_.name() +
-                         ", got none; leaves_out names what was not measured");
-    }
+    if (row_of_[id] == kCostsNothing) unpriced_.push_back(network_.layers()[id].name);
   }
 }
 
 void TableCostModel::bind_whole_network(Diagnostics& problems) {
-  const SourcePlace place{table_.source};
-  if (table_.layers.size() > 1) {
-    problems.error(place, "layer",
-                   "expected no layer beside '*', which stands for the whole network");
-  }
-  for (const Axis axis : table_.axes) {
-    if (axis == Axis::weight_bits || axis == Axis::activation_bits) continue;
-    problems.error(place, std::string(to_string(axis)),
-                   "expected only weight_bits and activation_bits of a whole network");
-  }
+  check_whole_network(table_, problems);
   unpriced_ = table_.leaves_out;
+  row_of_.assign(network_.layers().size(), kCostsNothing);
   for (LayerId id = 0; id < row_of_.size(); ++id) {
     if (!has_macs(network_.layers()[id].kind)) continue;
     row_of_[id] = 0;
     return;
   }
-  problems.error(place, "", "expected a network with multiply-accumulates, got " + network_.name());
+  problems.error({table_.source}, "",
+                 "expected a network with multiply-accumulates, got " + network_.name());
 }
 
 const std::vector<std::string>& TableCostModel::metrics() const { return table_.metrics; }

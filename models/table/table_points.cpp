@@ -293,6 +293,10 @@ MadeTable make_table(MachineCostModel& model, const TableRequest& request) {
     }
     table.rows.push_back({point.layer, point.at, std::move(costs[i].values), {}});
   }
+  if (!made.failures.empty()) {
+    table.provenance.emplace_back("incomplete",
+                                  std::to_string(made.failures.size()) + " points failed");
+  }
   return made;
 }
 

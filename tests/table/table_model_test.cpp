@@ -203,6 +203,18 @@ TEST_CASE("a table that does not belong to the network is refused with all that 
         "t.csv: error: leaves_out: expected layers without rows, got 'a'");
 }
 
+TEST_CASE("a table whose points failed may lack no layer as a whole") {
+  const std::string rows = R"(layer,weight_bits,activation_bits,latency_ms
+a,8,8,1
+b,8,8,1
+depthwise,8,8,1
+)";
+  CHECK(TableCostModel(branches(), table_of(rows)).unpriced() == std::vector<std::string>{"join"});
+  CHECK_THROWS_WITH(TableCostModel(branches(), table_of("# incomplete: 1 points failed\n" + rows)),
+                    "t.csv: error: join: expected rows of this layer of branches, got none; "
+                    "leaves_out names what was not measured");
+}
+
 TEST_CASE("stored widths are looked up, and interpolated along the mean of inputs that differ") {
   const Network network = branches();
   std::string text =
