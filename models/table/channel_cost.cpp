@@ -4,6 +4,7 @@
 #include <cmath>
 #include <iterator>
 #include <optional>
+#include <ranges>
 #include <utility>
 
 #include "models/base/error.hpp"
@@ -119,12 +120,12 @@ class ChannelTrace {
   /// `adjoint`: derivatives by the slots' values; becomes those by all that they come from.
   void pass_back(std::span<const double> channel_bits, std::span<const double> left,
                  std::span<double> adjoint, std::span<double> channel_gradient) const {
-    for (auto operation = operations_.rbegin(); operation != operations_.rend(); ++operation) {
-      const double* const out = &adjoint[begin(operation->output)];
-      const std::vector<Part>& parts = operation->parts;
-      switch (operation->kind) {
+    for (const Operation& operation : std::ranges::reverse_view(operations_)) {
+      const double* const out = &adjoint[begin(operation.output)];
+      const std::vector<Part>& parts = operation.parts;
+      switch (operation.kind) {
         case Operation::Kind::own:
-          pass_back_own(*operation, channel_bits, left, adjoint, channel_gradient);
+          pass_back_own(operation, channel_bits, left, adjoint, channel_gradient);
           break;
         case Operation::Kind::join: {
           std::size_t first = 0;
@@ -145,7 +146,7 @@ class ChannelTrace {
               for (const Part& other : parts) {
                 if (&other == &part) continue;
                 const double value = left[begin(other.slot) + c / other.repeat];
-                others *= operation->kind == Operation::Kind::any ? 1 - value : value;
+                others *= operation.kind == Operation::Kind::any ? 1 - value : value;
               }
               adjoint[from] += out[c] * others;
             });
