@@ -327,6 +327,31 @@ b,8,8,1,1,50
   CHECK(at(8, 8, 0, 0).channels[0] == 0);
 }
 
+TEST_CASE("a layer without MACs may have rows for both of its shares") {
+  const Network network = network_of(R"(
+  - {name: a, kind: convolution, inputs: [x], out_channels: 4, kernel: 1}
+  - {name: b, kind: convolution, inputs: [x], out_channels: 4, kernel: 1}
+  - {name: both, kind: mul, inputs: [a, b]}
+)");
+  const CostTable table = parse_cost_table(
+      R"(layer,weight_bits,activation_bits,input_share,output_share,cost
+a,8,8,1,1,0
+b,8,8,1,1,0
+both,8,8,0.5,0.5,10
+both,8,8,1,0.5,14
+both,8,8,0.5,1,20
+both,8,8,1,1,30
+)",
+      "t.csv");
+  const ChannelCost cost(bind_table(table, network), "cost");
+  // Three and two of four are read, in the mean 0.625; one is left, half of the least share.
+  const Evaluated result = evaluate(cost, {8, 8, 8, 0, 8, 0, 0, 8}, {8, 8});
+  CHECK(result.value == 11 * 0.5);
+  // One more of a's: an eighth of the input, at 4 / 0.5, and a quarter of the output, at 11 / 0.5.
+  CHECK(result.channels[3] == Approx(0.5 * 8 / 8 + 22 / 4.0));
+  CHECK(result.channels[5] == Approx(0.5 * 8 / 8 + 22 / 4.0));
+}
+
 TEST_CASE("a depthwise layer and layers without MACs fall with their output's share alone") {
   const Network network = network_of(R"(
   - {name: a, kind: convolution, out_channels: 4, kernel: 1}
@@ -511,6 +536,11 @@ b,8,8,0
   CHECK(result.channels[0] == 0);
   CHECK(result.channels[2] == Approx(2.5));
   CHECK(result.activations[0] == Approx(10 * 0.5));
+  // At the same width the activations' derivative is the right one, and so is the channel's.
+  const Evaluated equal = evaluate(cost, {4, 4, 8, 8, 8, 8}, {4, 8});
+  CHECK(equal.value == 60);
+  CHECK(equal.channels[0] == Approx(2.5));
+  CHECK(equal.activations[0] == Approx(10 * 0.5));
 }
 
 TEST_CASE("costs by channel need a network's layers") {

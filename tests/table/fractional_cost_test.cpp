@@ -306,6 +306,30 @@ TEST_CASE("the first of the readers that ask for most gets the derivative") {
         Widths{0, 5 + 2 + 2.5 + 0.5 * sum_by_input, 1.5 + 0.5 * sum_by_input + sum_by_own + 10});
 }
 
+TEST_CASE("a reader of a network's output decides from the output's width upwards") {
+  const Network network = parse_network(R"(schema: network/1
+name: early
+inputs: {x: [1, 2, 2, 2]}
+layers:
+  - {name: a, kind: convolution, out_channels: 2, kernel: 1}
+  - {name: b, kind: convolution, out_channels: 2, kernel: 1}
+outputs: [a, b]
+)",
+                                        "early.yaml");
+  const CostTable table = parse_cost_table(
+      R"(layer,weight_bits,activation_bits,stored_output_bits,cost
+a,8,8,8,20
+a,8,8,12,60
+b,8,8,8,0
+)",
+      "t.csv");
+  const FractionalCost cost(bind_table(table, network), "cost");
+  CHECK(evaluate(cost, {8, 8}, {8, 7.5}).value == 20);
+  CHECK(evaluate(cost, {8, 8}, {8, 7.5}).activation == Widths{0, 0});
+  CHECK(evaluate(cost, {8, 8}, {8, 8}).activation == Widths{0, 10});
+  CHECK(evaluate(cost, {8, 8}, {8, 9}).value == 30);
+}
+
 TEST_CASE("tensors lie on chip as long as they fit at the widths given") {
   // What a makes has 8 elements: 4 bytes at 4 bits.
   CostTable table = parse_cost_table(
