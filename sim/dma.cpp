@@ -33,19 +33,24 @@ Dma::Dma(sc_core::sc_module_name name, Context& context, const Config& config)
     sc_core::sc_spawn([this, &slot] { slot_process(slot); }, ("slot" + std::to_string(i)).c_str());
   }
   if (config.input_port || config.weight_port) {
-    sc_core::sc_spawn([this] { arrival_process(); }, "arrivals");
+    sc_core::sc_spawn_options options;
+    options.spawn_method();
+    sc_core::sc_spawn([this] { take_arrivals(); }, "arrivals", &options);
   }
 }
 
 void Dma::work() {
-  if (idle_.empty()) return;
+  // A slot that finds nothing to do costs two switches of threads.
+  if (idle_.empty() || urgent_queue() == nullptr) return;
   Slot* slot = idle_.back();
   idle_.pop_back();
   slot->wake.notify(sc_core::SC_ZERO_TIME);
 }
 
-Dma::Request Dma::next_request() {
-  if (context_.run == nullptr) return {};
+LayerRun::Queue* Dma::urgent_queue() const {
+  if (context_.run == nullptr || in_flight_ >= config_.window_bytes + config_.request_bytes) {
+    return nullptr;
+  }
   auto& queues = context_.run->queues[static_cast<std::size_t>(config_.home)];
   LayerRun::Queue* best = nullptr;
   for (auto& queue : queues) {  // in order of Stream: loads go before stores of equal urgency
@@ -54,11 +59,15 @@ Dma::Request Dma::next_request() {
     if (!is_store(head.stream) && head.issued == 0 && !context_.run->may_load(head)) continue;
     if (best == nullptr || head.deadline < best->transfers[best->next].deadline) best = &queue;
   }
+  return best;
+}
+
+Dma::Request Dma::next_request() {
+  LayerRun::Queue* const best = urgent_queue();
   if (best == nullptr) return {};
   Transfer& transfer = best->transfers[best->next];
   const std::int64_t length = transfer.end_byte - transfer.begin_byte;
   const std::int64_t bytes = std::min(config_.request_bytes, length - transfer.issued);
-  if (in_flight_ >= config_.window_bytes + config_.request_bytes) return {};
   Request request{&transfer, bytes,
                   (static_cast<std::uint64_t>(transfer.stream) + 1) * kRegionBytes +
                       static_cast<std::uint64_t>(transfer.begin_byte + transfer.issued)};
@@ -126,22 +135,19 @@ void Dma::arrived(Transfer& transfer, std::int64_t bytes) {
   if (transfer.arrived == length) complete(transfer);
 }
 
-void Dma::arrival_process() {
-  while (true) {
-    if (arrivals_.empty()) {
-      sc_core::wait(arrival_event_);
-      continue;
-    }
+void Dma::take_arrivals() {
+  while (!arrivals_.empty() && arrivals_.top().at <= now()) {
     const Arrival next = arrivals_.top();
-    if (next.at > now()) {
-      sc_core::wait(time_of(next.at - now()), arrival_event_);
-      continue;
-    }
     arrivals_.pop();
     next.transfer->arrived += next.bytes;
     if (next.transfer->arrived == next.transfer->end_byte - next.transfer->begin_byte) {
       complete(*next.transfer);
     }
+  }
+  if (arrivals_.empty()) {
+    sc_core::next_trigger(arrival_event_);
+  } else {
+    sc_core::next_trigger(time_of(arrivals_.top().at - now()), arrival_event_);
   }
 }
 

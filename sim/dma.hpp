@@ -66,7 +66,9 @@ class Dma : public sc_core::sc_module {
   };
 
   void slot_process(Slot& slot);
-  void arrival_process();
+  void take_arrivals();
+  /// The queue whose head may be issued and is needed first; null: none.
+  [[nodiscard]] LayerRun::Queue* urgent_queue() const;
   [[nodiscard]] Request next_request();
   void transport(Slot& slot, const Request& request);
   void arrived(Transfer& transfer, std::int64_t bytes);

@@ -121,7 +121,6 @@ void EngineModule::run_layer(const LayerPlan& plan) {
     });
     if (step.releases_input || last) ++run.banks[static_cast<int>(Bank::input)].released;
     if (step.releases_weight || last) ++run.banks[static_cast<int>(Bank::weight)].released;
-    if (last) finished_at_ = idle_since;
     if (last || finish == 0 || !step.ends_output) {
       release_output(step, last);
       continue;
@@ -182,7 +181,6 @@ void EngineModule::compute_layer(const LayerPlan& plan) {
     });
     if (step.releases_input || last) ++run.banks[static_cast<int>(Bank::input)].released;
     if (step.releases_weight || last) ++run.banks[static_cast<int>(Bank::weight)].released;
-    if (last) finished_at_ = idle_since;
     context_.work_for_dmas();
   }
   array_->use(nullptr);

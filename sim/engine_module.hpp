@@ -26,9 +26,6 @@ class EngineModule : public sc_core::sc_module {
   /// credit.
   void start(const LayerPlan& plan);
 
-  /// When the array had emptied after the layer's last step.
-  [[nodiscard]] Ticks finished_at() const { return finished_at_; }
-
  private:
   void process();
   void run_layer(const LayerPlan& plan);
@@ -48,7 +45,6 @@ class EngineModule : public sc_core::sc_module {
   sc_core::sc_event start_;
   sc_core::sc_event leaves_;
   std::deque<std::pair<Ticks, std::size_t>> leaving_;  // steps, and when their results are out
-  Ticks finished_at_ = 0;
 };
 
 }  // namespace widthwise::sim

@@ -6,7 +6,9 @@ namespace widthwise::sim {
 
 PostProcessor::PostProcessor(sc_core::sc_module_name name, Context& context)
     : sc_core::sc_module(name), context_(context) {
-  sc_core::sc_spawn([this] { process(); }, "process");
+  sc_core::sc_spawn_options options;
+  options.spawn_method();
+  sc_core::sc_spawn([this] { process(); }, "process", &options);
 }
 
 void PostProcessor::push(const Job& job) {
@@ -15,25 +17,38 @@ void PostProcessor::push(const Job& job) {
 }
 
 void PostProcessor::process() {
-  const Ticks depth = context_.accelerator.ideal_memory
-                          ? 0
-                          : ticks_of(context_.accelerator.post_processing.latency.count());
   while (true) {
-    if (jobs_.empty()) {
-      sc_core::wait(pushed_);
-      continue;
+    if (!at_work_) {
+      if (jobs_.empty()) {
+        sc_core::next_trigger(pushed_);
+        return;
+      }
+      begin();
+      if (job_.last && !context_.accelerator.ideal_memory) {
+        job_.work += ticks_of(context_.accelerator.post_processing.latency.count());
+      }
+      if (job_.work > 0) {
+        sc_core::next_trigger(time_of(job_.work));
+        return;
+      }
     }
-    const Job job = jobs_.front();
-    jobs_.pop_front();
-    const Ticks begin = now();
-    context_.tell([&](Listener& listener) { listener.post_starts(begin); });
-    const Ticks time = job.work + (job.last ? depth : 0);
-    if (time > 0) sc_core::wait(time_of(time));
-    if (job.last) finished_at_ = now();
-    context_.tell([&](Listener& listener) { listener.post_processes(job.outputs, begin, now()); });
-    context_.run->push_store(job.fill, job.bits, true);
-    context_.work_for_dmas();
+    end();
   }
+}
+
+void PostProcessor::begin() {
+  at_work_ = true;
+  job_ = jobs_.front();
+  jobs_.pop_front();
+  began_ = now();
+  context_.tell([&](Listener& listener) { listener.post_starts(began_); });
+}
+
+void PostProcessor::end() {
+  at_work_ = false;
+  context_.tell([&](Listener& listener) { listener.post_processes(job_.outputs, began_, now()); });
+  context_.run->push_store(job_.fill, job_.bits, true);
+  context_.work_for_dmas();
 }
 
 }  // namespace widthwise::sim

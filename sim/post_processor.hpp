@@ -24,16 +24,17 @@ class PostProcessor : public sc_core::sc_module {
   };
   void push(const Job& job);
 
-  /// When the last tile of the layer had gone through.
-  [[nodiscard]] Ticks finished_at() const { return finished_at_; }
-
  private:
-  void process();
+  void process();  // a method: threads cost twice as much
+  void begin();
+  void end();
 
   Context& context_;
   std::deque<Job> jobs_;
   sc_core::sc_event pushed_;
-  Ticks finished_at_ = 0;
+  bool at_work_ = false;
+  Job job_;  // at work
+  Ticks began_ = 0;
 };
 
 }  // namespace widthwise::sim
