@@ -9,10 +9,10 @@
 
 #include "cli/exit_code.hpp"
 #include "cli/print_table.hpp"
-#include "models/config/shipped_data.hpp"
 #include "cli/text_layout.hpp"
 #include "models/base/error.hpp"
 #include "models/base/text.hpp"
+#include "models/config/shipped_data.hpp"
 #include "models/config/yaml_reader.hpp"
 #include "models/network/assignment_reader.hpp"
 #include "models/network/network_yaml.hpp"
@@ -47,9 +47,9 @@ std::string description(Shipped kind, const std::string& path) {
   try {
     if (kind == Shipped::tables) {
       const CostTable table = read_cost_table(path);
-      return table.said("measured").value_or(
-          fmt::format("{}, {}", counted(table.layers.size(), "layer"),
-                      counted(table.rows.size(), "row")));
+      return table.said("measured")
+          .value_or(fmt::format("{}, {}", counted(table.layers.size(), "layer"),
+                                counted(table.rows.size(), "row")));
     }
     const YamlDocument document = load_yaml(path);
     const YamlNode* text = document.root.find("description");

@@ -54,8 +54,8 @@ NetworkWithWeights read_network_of(const RunRequest& request, WantedWeights want
   }
   NetworkWithWeights read = load_network_with_weights(named_network(request), source);
   if (wanted.asked && !read.weights) {
-    refuse(*request.weights, "only an ONNX file has weights of its own, and '" +
-                                 request.network->text + "' is none");
+    refuse(*request.weights,
+           "only an ONNX file has weights of its own, and '" + request.network->text + "' is none");
   }
   return read;
 }

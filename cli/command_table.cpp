@@ -49,8 +49,7 @@ std::vector<BitWidth> read_widths(const Given& given) {
     valid = comma + 1 != given.text.size() || given.text.back() != ',';
     const std::size_t dots = item.find("..");
     const auto first = parse_integer(item.substr(0, dots));
-    const auto last =
-        dots == std::string_view::npos ? first : parse_integer(item.substr(dots + 2));
+    const auto last = dots == std::string_view::npos ? first : parse_integer(item.substr(dots + 2));
     valid = valid && first && last && *first >= kMinOperandWidth && *last <= kMaxOperandWidth &&
             *first <= *last;
     for (std::int64_t width = valid ? *first : 1; valid && width <= *last; ++width) {
@@ -122,8 +121,7 @@ struct Prepared {
 };
 
 std::optional<Prepared> prepare(const TableCommand& command, Diagnostics& problems) {
-  const auto fidelity =
-      collecting(problems, [&] { return read_fidelity(command.run.fidelity); });
+  const auto fidelity = collecting(problems, [&] { return read_fidelity(command.run.fidelity); });
   auto accelerator = collecting(problems, [&] { return read_accelerator_of(command.run); });
   std::optional<EnergyTable> energy;
   if (accelerator) {
@@ -203,10 +201,8 @@ std::string uniform_totals(const CostTable& table, const Network& network,
       Assignment uniform;
       uniform.defaults = {weight, activation};
       uniform.output_bits = request.output_bits;
-      const auto points =
-          layer_points(network, resolve_widths(network, uniform), accelerator);
-      rows.back().push_back(
-          si_text(total_cost(model, points)[figure] * scale, unit, unit.empty()));
+      const auto points = layer_points(network, resolve_widths(network, uniform), accelerator);
+      rows.back().push_back(si_text(total_cost(model, points)[figure] * scale, unit, unit.empty()));
     }
   }
   return table_text(columns, rows, kReportColumns);
@@ -217,9 +213,8 @@ std::string summary(const MadeTable& made, const Prepared& prepared) {
   std::string text = fmt::format(
       "{} on {}, {} fidelity, {}\n{} of {}, {} each\n", printable(prepared.network.name()),
       printable(prepared.accelerator.name), to_string(prepared.fidelity),
-      format_quantity(prepared.accelerator.clock, kFrequency),
-      counted(table.rows.size(), "row"), counted(table.layers.size(), "layer"),
-      counted(table.metrics.size(), "metric"));
+      format_quantity(prepared.accelerator.clock, kFrequency), counted(table.rows.size(), "row"),
+      counted(table.layers.size(), "layer"), counted(table.metrics.size(), "metric"));
   if (!made.failures.empty()) {
     return text;  // sums would lack something
   }
@@ -242,8 +237,8 @@ void print_failures(const MadeTable& made) {
       at += fmt::format("{}{} {}", at.empty() ? "" : ", ", to_string(axis),
                         format_number(failures[i].at[index_of(axis)]));
     }
-    std::cerr << printable(fmt::format("layer '{}' at {}: {}", failures[i].layer, at,
-                                       failures[i].reason))
+    std::cerr << printable(
+                     fmt::format("layer '{}' at {}: {}", failures[i].layer, at, failures[i].reason))
               << '\n';
   }
   if (failures.size() > kMostLines) {
@@ -308,9 +303,8 @@ namespace {
 
 /// A table of costs that are looked up: a column for each metric that has room.
 std::string priced_text(const Network& network, const Assignment& assignment,
-                        const std::vector<LayerPoint>& points,
-                        const std::vector<PointCost>& costs, const TableCostModel& model,
-                        const CostTable& table) {
+                        const std::vector<LayerPoint>& points, const std::vector<PointCost>& costs,
+                        const TableCostModel& model, const CostTable& table) {
   constexpr std::size_t kMostMetrics = 4;
   const std::size_t shown = std::min(model.metrics().size(), kMostMetrics);
   std::vector<Column> columns{{"layer", Align::left, 12}, {"bits", Align::left}};
@@ -323,9 +317,9 @@ std::string priced_text(const Network& network, const Assignment& assignment,
   for (std::size_t i = 0; i < points.size(); ++i) {
     const Layer& layer = network.layers()[points[i].layer];
     rows.push_back({printable(layer.name),
-                    layer.compute ? fmt::format("{}/{}", points[i].widths.weight,
-                                                points[i].widths.activation)
-                                  : fmt::format("{}", points[i].widths.activation)});
+                    layer.compute
+                        ? fmt::format("{}/{}", points[i].widths.weight, points[i].widths.activation)
+                        : fmt::format("{}", points[i].widths.activation)});
     for (std::size_t m = 0; m < totals.size(); ++m) {
       totals[m] += costs[i].values[m];
       if (m < shown) {

@@ -12,7 +12,7 @@ namespace widthwise {
 
 /// What `table` is asked for.
 struct TableCommand {
-  RunRequest run;  // accelerator, network, fidelity
+  RunRequest run;                                     // accelerator, network, fidelity
   std::optional<Given> weight_bits, activation_bits;  // "2,4,8" or "1..8"
   std::optional<Given> channel_steps;
   std::optional<Given> jobs;

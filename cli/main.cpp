@@ -150,8 +150,7 @@ struct TableOptions {
 };
 
 CLI::App* add_table(CLI::App& app, TableOptions& options) {
-  CLI::App* table =
-      app.add_subcommand("table", "Cost of every layer of a network at every width");
+  CLI::App* table = app.add_subcommand("table", "Cost of every layer of a network at every width");
   add_inputs(*table, options.inputs);
   table->add_option("--weight-bits", options.weight_bits,
                     "Weight widths such as 2,4,8 or 1..8; by default those up to 8 bits");
@@ -229,7 +228,8 @@ int run_program(int argc, char** argv) {
 
   std::string kind;
   CLI::App* list = app.add_subcommand("list", "What comes with the program");
-  list->add_option("kind", kind, "accelerators, networks, assignments, energy, experiments or tables");
+  list->add_option("kind", kind,
+                   "accelerators, networks, assignments, energy, experiments or tables");
 
   check_command_name(app, argc, argv);
   try {

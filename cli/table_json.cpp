@@ -18,7 +18,11 @@ using Json = nlohmann::ordered_json;
 /// The unit in a metric's name.
 std::string_view unit_of(std::string_view metric) {
   constexpr std::array<std::pair<std::string_view, std::string_view>, 6> kUnits{
-      {{"_cycles", "cycles"}, {"_pj", "pJ"}, {"_bytes", "B"}, {"_ms", "ms"}, {"_us", "us"},
+      {{"_cycles", "cycles"},
+       {"_pj", "pJ"},
+       {"_bytes", "B"},
+       {"_ms", "ms"},
+       {"_us", "us"},
        {"_s", "s"}}};
   for (const auto& [suffix, unit] : kUnits) {
     if (metric.ends_with(suffix)) {

@@ -1,4 +1,5 @@
-// A resource that serves one piece of work after the other, each taking a time that need not be whole.
+// A resource that serves one piece of work after the other, each taking a time that need not be
+// whole.
 //
 // Times are kept from the moment at which the line was last idle, which is a whole tick, so that a
 // layer takes the same time whenever it is run: sums of fractions depend on nothing before.

@@ -47,8 +47,8 @@ class CostCollector : public Listener {
   const Accelerator& accelerator_;
   const EnergyModel& energy_;
   std::vector<LayerCost> layers_;
-  std::vector<const LayerPlan*> plans_;         // of layers_
-  std::optional<std::size_t> index_;            // of the layer that began last
+  std::vector<const LayerPlan*> plans_;  // of layers_
+  std::optional<std::size_t> index_;     // of the layer that began last
   Run run_;
 };
 

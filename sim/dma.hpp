@@ -78,8 +78,8 @@ class Dma : public sc_core::sc_module {
   Config config_;
   std::vector<std::unique_ptr<Slot>> slots_;
   std::vector<Slot*> idle_;
-  std::int64_t in_flight_ = 0;       // bytes
-  std::vector<unsigned char> data_;  // the values do not matter, a target may still read them
+  std::int64_t in_flight_ = 0;          // bytes
+  std::vector<unsigned char> data_;     // the values do not matter, a target may still read them
   std::array<BusyLine, kBanks> ports_;  // write ports of the buffers
   std::priority_queue<Arrival, std::vector<Arrival>, std::greater<>> arrivals_;
   std::uint64_t arrival_order_ = 0;

@@ -56,9 +56,9 @@ CostReport simulate_plan(const NetworkPlan& plan, std::vector<Listener*> listene
                          const Progress& progress = {}, const BindDram& bind_dram = {},
                          const OperandOptions* operands = nullptr);
 
-/// Layers that are not known beforehand, on one machine: `next` hands out one after the other, `done`
-/// takes the cost of each before the next one is asked for. A layer's cost does not depend on those
-/// before it. No layer has more tiles than check_step_count() lets pass.
+/// Layers that are not known beforehand, on one machine: `next` hands out one after the other,
+/// `done` takes the cost of each before the next one is asked for. A layer's cost does not depend
+/// on those before it. No layer has more tiles than check_step_count() lets pass.
 void simulate_layers(const Accelerator& accelerator, const EnergyModel& energy,
                      const LayerSource& next, const std::function<void(LayerCost)>& done,
                      const OperandOptions* operands = nullptr);

@@ -1,6 +1,6 @@
-// Runs layers one after the other, as they are handed to it: the next starts, on a whole cycle, when the last
-// output of the one before has left the chip (errs high against machines that fetch the next
-// layer's weights early).
+// Runs layers one after the other, as they are handed to it: the next starts, on a whole cycle,
+// when the last output of the one before has left the chip (errs high against machines that fetch
+// the next layer's weights early).
 #pragma once
 
 #include <functional>
@@ -13,8 +13,8 @@
 
 namespace widthwise::sim {
 
-/// The next layer to run, which stays where it is until the one after it is asked for; null: no more.
-/// Asked for when the layer before has ended. May take its time: simulated time stands still.
+/// The next layer to run, which stays where it is until the one after it is asked for; null: no
+/// more. Asked for when the layer before has ended. May take its time: simulated time stands still.
 using LayerSource = std::function<const LayerPlan*()>;
 
 class Sequencer : public sc_core::sc_module {

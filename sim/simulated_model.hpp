@@ -11,8 +11,8 @@
 
 namespace widthwise {
 
-/// `operands` are those of the fidelity `cycle`. Layers with too many tiles to simulate are mistakes
-/// that costs() throws as InputError.
+/// `operands` are those of the fidelity `cycle`. Layers with too many tiles to simulate are
+/// mistakes that costs() throws as InputError.
 std::unique_ptr<MachineCostModel> machine_cost_model(Network network, Accelerator accelerator,
                                                      const EnergyTable& energy, Fidelity fidelity,
                                                      MachineModelOptions options = {},

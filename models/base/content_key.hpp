@@ -1,5 +1,6 @@
-// Names for contents: equal texts have equal keys, and two texts that differ have different ones (but
-// for one chance in 2^61 among two billion keys). RFC 9562, name-based UUIDs (version 5, SHA-1).
+// Names for contents: equal texts have equal keys, and two texts that differ have different ones
+// (but for one chance in 2^61 among two billion keys). RFC 9562, name-based UUIDs (version 5,
+// SHA-1).
 #pragma once
 
 #include <array>

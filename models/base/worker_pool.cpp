@@ -210,8 +210,8 @@ class Worker {
     if (received_.size() - taken_ < sizeof header) return compact();
     std::memcpy(&header, received_.data() + taken_, sizeof header);
     if (received_.size() - taken_ - sizeof header < header.length) return compact();
-    std::pair<char, std::string> message{
-        header.kind, received_.substr(taken_ + sizeof header, header.length)};
+    std::pair<char, std::string> message{header.kind,
+                                         received_.substr(taken_ + sizeof header, header.length)};
     taken_ += sizeof header + header.length;
     return message;
   }
@@ -341,8 +341,7 @@ class Pool {
       owners.push_back(&worker);
       if (!worker->idle()) until = std::min(until, worker->since() + options_.time_limit);
     }
-    const auto left =
-        std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now()).count();
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now()).count();
     constexpr std::int64_t kMostWait = 60'000;
     const int timeout = static_cast<int>(std::clamp<std::int64_t>(left, 0, kMostWait));
     if (::poll(files.data(), files.size(), timeout) < 0 && errno != EINTR) {
@@ -369,9 +368,9 @@ class Pool {
         continue;
       }
       ensure(!worker.idle(), "a worker answers what it was given");
-      settle(worker.current(), {kind == kAnswer ? TaskAnswer::Status::done
-                                                : TaskAnswer::Status::refused,
-                                std::move(text)});
+      settle(worker.current(),
+             {kind == kAnswer ? TaskAnswer::Status::done : TaskAnswer::Status::refused,
+              std::move(text)});
       worker.answered();
     }
   }

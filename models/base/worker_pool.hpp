@@ -1,11 +1,11 @@
 // Work in processes of its own: a task that crashes or hangs costs that task and nothing else.
 //
-// Workers are forked, so that they have in memory what the caller has; they get numbers of tasks and
-// send bytes back. The answers do not depend on the number of workers as long as a task's answer
-// depends on the task alone. Linux only.
+// Workers are forked, so that they have in memory what the caller has; they get numbers of tasks
+// and send bytes back. The answers do not depend on the number of workers as long as a task's
+// answer depends on the task alone. Linux only.
 //
-// The caller may have other threads, if none of them holds a lock that `work` takes; only the calling
-// thread goes on in a worker. Workers die with the thread that called.
+// The caller may have other threads, if none of them holds a lock that `work` takes; only the
+// calling thread goes on in a worker. Workers die with the thread that called.
 #pragma once
 
 #include <chrono>
@@ -53,9 +53,9 @@ struct PoolOptions {
 /// Number of processors that this process may use.
 std::size_t available_processors();
 
-/// Hands the tasks 0 .. tasks - 1 to workers that run `work`, which takes tasks until there are no more
-/// and then returns. One answer per task, in their order. An exception that leaves `work` is a crash.
-/// Throws std::system_error if no worker can be started.
+/// Hands the tasks 0 .. tasks - 1 to workers that run `work`, which takes tasks until there are no
+/// more and then returns. One answer per task, in their order. An exception that leaves `work` is a
+/// crash. Throws std::system_error if no worker can be started.
 std::vector<TaskAnswer> run_in_workers(std::size_t tasks,
                                        const std::function<void(TaskChannel&)>& work,
                                        const PoolOptions& options);

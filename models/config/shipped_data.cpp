@@ -24,8 +24,7 @@ bool is_folder(const fs::path& path) {
 
 bool has_data_extension(const fs::path& path) {
   const std::string extension = path.extension().string();
-  return extension == ".yaml" || extension == ".yml" || extension == ".onnx" ||
-         extension == ".csv";
+  return extension == ".yaml" || extension == ".yml" || extension == ".onnx" || extension == ".csv";
 }
 
 /// Problems and tables are no networks, though they lie among them.

@@ -1,8 +1,8 @@
 // The data files that come with the program, and how a name on the command line becomes a file.
 //
 // They lie in the folder that $WIDTHWISE_DATA names; without it in the one that the program said
-// (use_data_folder); else in share/widthwise of the installation that the program runs from; else in
-// the source tree that it was built from.
+// (use_data_folder); else in share/widthwise of the installation that the program runs from; else
+// in the source tree that it was built from.
 #pragma once
 
 #include <optional>

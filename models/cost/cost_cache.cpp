@@ -68,8 +68,8 @@ struct CostCache::Data {
 
   void open() {
     sqlite3* opened = nullptr;
-    const int result = sqlite3_open_v2(file.c_str(), &opened,
-                                       SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
+    const int result =
+        sqlite3_open_v2(file.c_str(), &opened, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
     database.reset(opened);
     if (result != SQLITE_OK) {
       give_up();
@@ -107,8 +107,8 @@ std::optional<std::vector<double>> CostCache::find(const ContentKey& key, std::s
   sqlite3_bind_blob(statement, 1, key.data(), static_cast<int>(key.size()), SQLITE_STATIC);
   const int result = sqlite3_step(statement);
   std::optional<std::vector<double>> found;
-  const auto bytes = static_cast<std::size_t>(
-      result == SQLITE_ROW ? sqlite3_column_bytes(statement, 0) : 0);
+  const auto bytes =
+      static_cast<std::size_t>(result == SQLITE_ROW ? sqlite3_column_bytes(statement, 0) : 0);
   if (result == SQLITE_ROW && bytes == values * sizeof(double)) {
     found.emplace(values);
     std::memcpy(found->data(), sqlite3_column_blob(statement, 0), bytes);

@@ -1,9 +1,9 @@
 // Costs of layers on disk, by content: what was computed once is not computed again, by whatever
 // table, network or run it is asked for.
 //
-// One SQLite file, costs.sqlite, in a folder; several processes may use it at once. It only ever saves
-// time: what can not be read or written is computed again, and warning() says why. It grows by some
-// 250 bytes per layer and pair of widths; removing the file loses nothing else.
+// One SQLite file, costs.sqlite, in a folder; several processes may use it at once. It only ever
+// saves time: what can not be read or written is computed again, and warning() says why. It grows
+// by some 250 bytes per layer and pair of widths; removing the file loses nothing else.
 #pragma once
 
 #include <memory>

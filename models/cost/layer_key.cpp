@@ -11,11 +11,12 @@ namespace widthwise {
 
 namespace {
 
-/// Keys of the accelerator file that no layer's cost depends on: the clock turns cycles into seconds
-/// and is otherwise in bandwidths per cycle and leakage per cycle; fixed tiles belong to their layers.
+/// Keys of the accelerator file that no layer's cost depends on: the clock turns cycles into
+/// seconds and is otherwise in bandwidths per cycle and leakage per cycle; fixed tiles belong to
+/// their layers.
 bool bears_on_no_layer(std::string_view key) {
-  for (const std::string_view name : {"schema", "name", "description", "reproduces", "leaves_out",
-                                      "energy", "clock"}) {
+  for (const std::string_view name :
+       {"schema", "name", "description", "reproduces", "leaves_out", "energy", "clock"}) {
     if (key == name || (key.starts_with(name) && key[name.size()] == '[')) return true;
   }
   return key.starts_with("tiling.fixed");
@@ -58,16 +59,15 @@ ContentKey LayerKeys::key(const LayerPlan& plan) const {
   const Layer& layer = *setting.layer;
   std::string text = fmt::format(
       "w{} a{} in{} weight{} out{} sums{} first{} homes{}{}{} parameters {} {} fused {}\n",
-      setting.widths.weight, setting.widths.activation, setting.stored_input,
-      setting.stored_weight, setting.stored_output, setting.accumulator_bits,
-      setting.reads_network_input, static_cast<int>(setting.input_home),
-      static_cast<int>(setting.second_home), static_cast<int>(setting.output_home), layer.weights,
-      layer.biases, layer.fused.size());
+      setting.widths.weight, setting.widths.activation, setting.stored_input, setting.stored_weight,
+      setting.stored_output, setting.accumulator_bits, setting.reads_network_input,
+      static_cast<int>(setting.input_home), static_cast<int>(setting.second_home),
+      static_cast<int>(setting.output_home), layer.weights, layer.biases, layer.fused.size());
   if (!plan.engine) {
     const VectorShape& shape = *layer.vector;
-    text += fmt::format("{} {} {} {} {}", shape.input_elements, shape.output_elements,
-                        shape.operations, setting.vector_input_bits[0],
-                        setting.vector_input_bits[1]);
+    text +=
+        fmt::format("{} {} {} {} {}", shape.input_elements, shape.output_elements, shape.operations,
+                    setting.vector_input_bits[0], setting.vector_input_bits[1]);
     return content_key(text, vector_space_);
   }
   text += fmt::format("{} kind {} ", shape_text(*layer.compute), static_cast<int>(layer.kind));

@@ -3,8 +3,8 @@
 //
 // In it: the loop nest, widths and homes of a layer, all of the machine's keys that bear on it, and
 // the figures of the energy table that it is charged with. Not in it: names and descriptions; tiles
-// that are fixed for other layers; rows of the energy table that the layer does not use; for a layer
-// without multiply-accumulates the engine, but for its leakage.
+// that are fixed for other layers; rows of the energy table that the layer does not use; for a
+// layer without multiply-accumulates the engine, but for its leakage.
 #pragma once
 
 #include <string_view>

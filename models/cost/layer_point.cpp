@@ -61,8 +61,8 @@ Layer pruned_layer(const Layer& layer, double input_share, double output_share) 
       shape.in_channels = left(whole.in_channels, input_share);
       shape.out_channels = left(whole.out_channels, output_share);
     }
-    weights = static_cast<double>(shape.weight_elements()) /
-              static_cast<double>(whole.weight_elements());
+    weights =
+        static_cast<double>(shape.weight_elements()) / static_cast<double>(whole.weight_elements());
     biases = static_cast<double>(shape.groups * shape.out_channels) /
              static_cast<double>(whole.groups * whole.out_channels);
   }

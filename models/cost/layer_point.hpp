@@ -1,8 +1,8 @@
 // One layer at given widths: all that its cost depends on besides the network and the machine.
 //
 // A layer's own widths are not enough: its input is stored as wide as the most demanding of its
-// readers asks for, its output likewise, and both may lie on chip or in DRAM. The sum of the costs of
-// a network's points is the cost of the network, since layers run one after the other.
+// readers asks for, its output likewise, and both may lie on chip or in DRAM. The sum of the costs
+// of a network's points is the cost of the network, since layers run one after the other.
 #pragma once
 
 #include <optional>
@@ -24,7 +24,8 @@ struct LayerPoint {
   Home output_home = Home::dram;
   std::optional<BitWidth> accumulator;  // none: the engine's
   /// What is left of the input and output channels when some are pruned, above 0 and at most 1;
-  /// rounded up to whole channels. A depthwise or grouped layer keeps the output share of its groups.
+  /// rounded up to whole channels. A depthwise or grouped layer keeps the output share of its
+  /// groups.
   double input_share = 1;
   double output_share = 1;
   bool operator==(const LayerPoint&) const = default;

@@ -1,6 +1,6 @@
-// The cost of layers on a modelled machine, in closed form or simulated, behind the interface of all
-// cost models: equal layers are computed once, what was computed before comes from a cache, and the
-// rest is computed in worker processes.
+// The cost of layers on a modelled machine, in closed form or simulated, behind the interface of
+// all cost models: equal layers are computed once, what was computed before comes from a cache, and
+// the rest is computed in worker processes.
 #pragma once
 
 #include <chrono>
@@ -25,8 +25,8 @@ namespace widthwise {
 /// the next one is asked for.
 using PlannedLayers = std::function<const LayerPlan*()>;
 
-/// How a fidelity computes: takes layers from `next` until there are no more and gives the cost of each
-/// to `done` before it takes the next one.
+/// How a fidelity computes: takes layers from `next` until there are no more and gives the cost of
+/// each to `done` before it takes the next one.
 using ComputeLayers =
     std::function<void(const Accelerator&, const EnergyModel&, const PlannedLayers& next,
                        const std::function<void(const LayerCost&)>& done)>;
@@ -40,8 +40,7 @@ struct MachineModelOptions {
   std::chrono::milliseconds time_limit{600'000};  // of one layer; then it has failed
   CostCache* cache = nullptr;                     // outlives the model
   /// How far costs() is: layers computed, all that have to be, the one that came last.
-  std::function<void(std::size_t done, std::size_t total, const std::string& layer)> progress =
-      {};
+  std::function<void(std::size_t done, std::size_t total, const std::string& layer)> progress = {};
 };
 
 class MachineCostModel : public CostModel {

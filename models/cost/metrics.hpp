@@ -9,8 +9,8 @@
 
 namespace widthwise {
 
-/// latency_cycles, latency_s, energy_pj, dram_bytes, bitops, weight_bytes (weights at their widths and
-/// biases at 32 bits), macs; then latency by where the cycles went and energy by component.
+/// latency_cycles, latency_s, energy_pj, dram_bytes, bitops, weight_bytes (weights at their widths
+/// and biases at 32 bits), macs; then latency by where the cycles went and energy by component.
 const std::vector<std::string>& machine_metrics();
 
 /// In the same order.

@@ -21,7 +21,7 @@ namespace widthwise {
 struct LayerPlan {
   LayerSetting setting;
   std::shared_ptr<const Layer> pruned;  // the setting's layer where channels are pruned
-  std::optional<LayerModel> engine;  // layers with MACs
+  std::optional<LayerModel> engine;     // layers with MACs
   Tile tile;
   ClosedForm form;                    // of the tile
   std::optional<VectorModel> vector;  // the others
@@ -41,8 +41,8 @@ struct NetworkPlan {
 std::vector<Home> place_tensors(const Network& network, const WidthPlan& widths,
                                 const Accelerator& accelerator);
 
-/// The same for tensors stored at so many bits an element, which may be fractions, in a scratchpad of
-/// so many bytes.
+/// The same for tensors stored at so many bits an element, which may be fractions, in a scratchpad
+/// of so many bytes.
 std::vector<Home> place_tensors(const Network& network, std::span<const double> stored_bits,
                                 double scratchpad_bytes);
 

@@ -62,8 +62,8 @@ LayerPlan set_layer(const Network& network, const LayerPoint& point, const Accel
   const Layer* layer = &network.layers()[point.layer];
   LayerPlan plan;
   if (point.input_share != 1 || point.output_share != 1) {
-    plan.pruned = std::make_shared<const Layer>(
-        pruned_layer(*layer, point.input_share, point.output_share));
+    plan.pruned =
+        std::make_shared<const Layer>(pruned_layer(*layer, point.input_share, point.output_share));
     layer = plan.pruned.get();
   }
   LayerSetting& setting = plan.setting;

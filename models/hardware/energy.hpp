@@ -32,8 +32,8 @@ class EnergyModel {
 
   [[nodiscard]] EnergyBreakdown energy(const Activity& activity, Cycles latency) const;
 
-  /// All figures that energy() charges, as text: equal texts, equal energies. The second one: those of
-  /// the operation of a mode, which the first leaves out.
+  /// All figures that energy() charges, as text: equal texts, equal energies. The second one: those
+  /// of the operation of a mode, which the first leaves out.
   [[nodiscard]] std::string fingerprint() const;
   [[nodiscard]] std::string fingerprint(const WidthMode& mode) const;
 

@@ -2,9 +2,9 @@
 //
 // Under an assignment that names no width of a layer without multiply-accumulates (widths.hpp), the
 // width that a tensor is stored at is the greatest of a constant and of the activation widths of
-// some layers with multiply-accumulates: those that read it, and those that read what layers without
-// multiply-accumulates make of it. That is a maximum of variables, which a search over widths can
-// work with: no rule has to be applied again for each assignment.
+// some layers with multiply-accumulates: those that read it, and those that read what layers
+// without multiply-accumulates make of it. That is a maximum of variables, which a search over
+// widths can work with: no rule has to be applied again for each assignment.
 #pragma once
 
 #include <vector>

@@ -3,9 +3,9 @@
 // An assignment says (weight, activation) widths by layer name or pattern. A tensor is stored once,
 // at the greatest width that any of its consumers asks for; a consumer with multiply-accumulates
 // asks for its activation width, any other consumer for the width that its own output is stored at
-// (unless the assignment names it), and the network's outputs for `output_bits`. A tensor that nobody
-// reads is stored at `output_bits` too. A layer with multiply-accumulates may be given a width of its
-// partial sums, which the engine must have.
+// (unless the assignment names it), and the network's outputs for `output_bits`. A tensor that
+// nobody reads is stored at `output_bits` too. A layer with multiply-accumulates may be given a
+// width of its partial sums, which the engine must have.
 #pragma once
 
 #include <optional>

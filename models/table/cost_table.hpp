@@ -1,10 +1,10 @@
 // A table of costs: every layer of a network at every width that was asked for. Made by a cost
 // model, or measured elsewhere (a phone, a GPU, an FPGA) and read from a CSV file (table_csv.hpp).
 //
-// Two forms. A plain table has a row per layer and pair of widths, as if the whole network had them.
-// A table by stored widths also says how a layer's cost depends on the widths that its input and
-// output tensors are stored at, which other layers decide; with it, the sum over the layers is the
-// cost of the whole network under any assignment.
+// Two forms. A plain table has a row per layer and pair of widths, as if the whole network had
+// them. A table by stored widths also says how a layer's cost depends on the widths that its input
+// and output tensors are stored at, which other layers decide; with it, the sum over the layers is
+// the cost of the whole network under any assignment.
 #pragma once
 
 #include <array>
@@ -50,11 +50,12 @@ struct TableRow {
 
 /// Plain data: rows that were not computed (a worker crashed) are absent.
 struct CostTable {
-  /// Where the figures come from, as text: accelerator, network, fidelity, clock_hz, version, hashes.
+  /// Where the figures come from, as text: accelerator, network, fidelity, clock_hz, version,
+  /// hashes.
   std::vector<std::pair<std::string, std::string>> provenance;
-  std::string source;               // file that it was read from, for messages; may be empty
-  std::vector<std::string> layers;  // each once, in the network's order
-  std::vector<std::string> kinds;   // of each layer, "convolution"; empty text: not said
+  std::string source;                   // file that it was read from, for messages; may be empty
+  std::vector<std::string> layers;      // each once, in the network's order
+  std::vector<std::string> kinds;       // of each layer, "convolution"; empty text: not said
   std::vector<std::string> leaves_out;  // layers with weights that were not measured: cost nothing
   std::vector<Axis> axes;               // of which the rows say something, ascending
   std::vector<std::string> metrics;     // names with units

@@ -70,12 +70,22 @@ class LayerPoints {
     return {widths.begin(), widths.end()};
   }
 
+  /// Of all tensors of a layer without multiply-accumulates.
+  [[nodiscard]] std::set<BitWidth> possible_widths() const {
+    std::set<BitWidth> widths;
+    std::vector<TensorId> tensors = layer_->inputs;
+    tensors.push_back(layer_->output);
+    for (const TensorId tensor : tensors) {
+      for (const BitWidth width : widths_of(tensor, 0)) widths.insert(width);
+    }
+    return widths;
+  }
+
   /// Of an input that this layer reads at `width`: just that where nobody else has a say.
   [[nodiscard]] Widths input_widths(TensorId tensor, BitWidth width) const {
     const StorageRule& rule = rules_[tensor];
-    const bool follows = layer_->compute
-                             ? rule.readers.size() == 1 && rule.readers.front() == id_
-                             : rule == rules_[layer_->output];
+    const bool follows = layer_->compute ? rule.readers.size() == 1 && rule.readers.front() == id_
+                                         : rule == rules_[layer_->output];
     return follows ? Widths{std::max(width, rule.floor)} : widths_of(tensor, width);
   }
 
@@ -101,6 +111,13 @@ class LayerPoints {
     for (std::size_t i = 0; i < first_count; ++i) {
       for (const BitWidth width : input_widths(inputs[i], widths.activation)) first.insert(width);
     }
+    if (!layer_->compute && first != std::set<BitWidth>{widths.activation}) {
+      // Several inputs count by their mean, which may lie between any two: rows at all widths from
+      // this one on, those of the other rows too.
+      for (const BitWidth width : possible_widths()) {
+        if (width >= widths.activation) first.insert(width);
+      }
+    }
     const Widths second =
         has_second ? input_widths(inputs[1], widths.activation) : Widths{widths.activation};
     const Widths outputs =
@@ -120,7 +137,8 @@ class LayerPoints {
   void add_homes(LayerPoint point, std::size_t first_count) {
     const auto& inputs = layer_->inputs;
     bool first_may = false;
-    for (std::size_t i = 0; i < first_count; ++i) first_may = first_may || may_be_on_chip(inputs[i]);
+    for (std::size_t i = 0; i < first_count; ++i)
+      first_may = first_may || may_be_on_chip(inputs[i]);
     const bool second_may = first_count < inputs.size() && may_be_on_chip(inputs[1]);
     const bool output_may = may_be_on_chip(layer_->output);
     for (int in = 0; in <= (first_may ? 1 : 0); ++in) {
@@ -142,8 +160,8 @@ class LayerPoints {
     const int steps = request_.channel_steps;
     const bool product = layer_->compute && layer_->compute->second_operand_is_activation;
     const bool grouped = layer_->compute && layer_->compute->groups > 1;
-    const bool first = !layer_->inputs.empty() &&
-                       !network_.tensors()[layer_->inputs.front()].producer.has_value();
+    const bool first =
+        !layer_->inputs.empty() && !network_.tensors()[layer_->inputs.front()].producer.has_value();
     const bool passes_on = grouped || !layer_->compute;  // as many channels out as in
     for (int out = product ? steps : 1; out <= steps; ++out) {
       for (int in = product || first || passes_on ? steps : 1; in <= steps; ++in) {
@@ -274,6 +292,9 @@ MadeTable make_table(MachineCostModel& model, const TableRequest& request) {
                       {"version", std::string(library_version())},
                       {"model", std::string(model_revision())},
                       {"inputs", to_hex(model.inputs_key())}};
+  if (request.output_bits != TableRequest{}.output_bits) {
+    table.provenance.emplace_back("output_bits", std::to_string(request.output_bits));
+  }
   if (has_scratchpad(accelerator)) {
     table.provenance.emplace_back("scratchpad_bytes",
                                   std::to_string(accelerator.memory.scratchpad->capacity.count()));

@@ -1,9 +1,9 @@
 // Which points of a network make a table.
 //
 // A plain table has every layer at every pair of widths in a network of these widths throughout, so
-// that its sums at uniform widths are those of the network. A table by stored widths has every layer
-// at every pair and at all widths that other layers can make its tensors be stored at, so that its
-// sums are the network's under any assignment that names layers with multiply-accumulates.
+// that its sums at uniform widths are those of the network. A table by stored widths has every
+// layer at every pair and at all widths that other layers can make its tensors be stored at, so
+// that its sums are the network's under any assignment that names layers with multiply-accumulates.
 #pragma once
 
 #include <cstddef>
@@ -21,8 +21,8 @@ namespace widthwise {
 struct TableRequest {
   std::vector<BitWidth> weight_bits{1, 2, 3, 4, 5, 6, 7, 8};      // ascending
   std::vector<BitWidth> activation_bits{1, 2, 3, 4, 5, 6, 7, 8};  // ascending
-  bool stored = false;      // by stored widths, and by home on a machine with a scratchpad
-  int channel_steps = 1;    // shares 1/n, 2/n ... 1 of input and output channels
+  bool stored = false;       // by stored widths, and by home on a machine with a scratchpad
+  int channel_steps = 1;     // shares 1/n, 2/n ... 1 of input and output channels
   BitWidth output_bits = 8;  // that the network's outputs are stored at
 };
 
@@ -53,9 +53,9 @@ struct MadeTable {
   std::vector<FailedPoint> failures;  // rows that the table lacks
 };
 
-/// Asks the model for all points at once. The provenance says accelerator, network, fidelity, clock_hz,
-/// form (plain or stored), version, the revision of the model and a hash of its inputs. Throws
-/// InputError as the model does.
+/// Asks the model for all points at once. The provenance says accelerator, network, fidelity,
+/// clock_hz, form (plain or stored), version, the revision of the model and a hash of its inputs.
+/// Throws InputError as the model does.
 MadeTable make_table(MachineCostModel& model, const TableRequest& request);
 
 }  // namespace widthwise

@@ -8,10 +8,9 @@
 #include <thread>
 #include <vector>
 
+#include <catch2/catch.hpp>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <catch2/catch.hpp>
 
 namespace widthwise {
 
@@ -88,8 +87,7 @@ TEST_CASE("A task that crashes costs that task alone, and says of what it died")
     CHECK(answers[kBad].status == Status::crashed);
     CHECK(answers[kBad].text == "the worker process was ended by signal 9 (Killed)");
   }
-  const auto left =
-      run_in_workers(40, numbers([](TaskChannel&) { ::_exit(3); }), with_jobs(2));
+  const auto left = run_in_workers(40, numbers([](TaskChannel&) { ::_exit(3); }), with_jobs(2));
   check_others(left);
   CHECK(left[kBad].text == "the worker process ended with exit code 3 before it answered");
   CHECK(all_children_gone());
@@ -136,7 +134,11 @@ TEST_CASE("Time is a task's own: many that are quick together may take longer th
 
 TEST_CASE("Every task may crash") {
   const auto answers = run_in_workers(
-      20, [](TaskChannel& channel) { if (channel.next()) std::abort(); }, with_jobs(3));
+      20,
+      [](TaskChannel& channel) {
+        if (channel.next()) std::abort();
+      },
+      with_jobs(3));
   for (const TaskAnswer& answer : answers) CHECK(answer.status == Status::crashed);
 }
 

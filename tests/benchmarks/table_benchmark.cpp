@@ -1,7 +1,7 @@
-// How long a whole table takes: every layer of a network at every pair of widths from 1 to 8 bits, in
-// as many worker processes as there are processors, nothing cached; wall-clock time. x_goal is the goal
-// over the time. Equal layers are computed once, as they are for a user; `computed` says how many
-// points were, of `rows`.
+// How long a whole table takes: every layer of a network at every pair of widths from 1 to 8 bits,
+// in as many worker processes as there are processors, nothing cached; wall-clock time. x_goal is
+// the goal over the time. Equal layers are computed once, as they are for a user; `computed` says
+// how many points were, of `rows`.
 
 #include <string>
 
@@ -55,11 +55,11 @@ void table(benchmark::State& state, const Goal& goal, const std::string& machine
   }
   state.counters["rows"] = rows;
   state.counters["computed"] = computed;
-  state.counters["rows_per_s"] = benchmark::Counter(
-      rows, benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["rows_per_s"] =
+      benchmark::Counter(rows, benchmark::Counter::kIsIterationInvariantRate);
   if (!stored) {
-    state.counters["x_goal"] = benchmark::Counter(
-        goal.seconds, benchmark::Counter::kIsIterationInvariantRate);
+    state.counters["x_goal"] =
+        benchmark::Counter(goal.seconds, benchmark::Counter::kIsIterationInvariantRate);
   }
 }
 

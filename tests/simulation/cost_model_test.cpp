@@ -1,5 +1,5 @@
-// Cost models of machines: points, workers, cache; and that the sum over a network's points, looked up
-// in a table by stored widths, is the cost of the network.
+// Cost models of machines: points, workers, cache; and that the sum over a network's points, looked
+// up in a table by stored widths, is the cost of the network.
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -7,9 +7,8 @@
 #include <string>
 #include <vector>
 
-#include <unistd.h>
-
 #include <catch2/catch.hpp>
+#include <unistd.h>
 
 #include "models/cost/analytic.hpp"
 #include "models/cost/metrics.hpp"
@@ -106,7 +105,9 @@ Assignment random_assignment(const Network& network, const std::vector<BitWidth>
 /// A folder that is removed again.
 class Folder {
  public:
-  Folder() : path_(std::filesystem::temp_directory_path() / ("widthwise_" + std::to_string(::getpid()))) {
+  Folder()
+      : path_(std::filesystem::temp_directory_path() /
+              ("widthwise_" + std::to_string(::getpid()))) {
     std::filesystem::remove_all(path_);
   }
   ~Folder() { std::filesystem::remove_all(path_); }
@@ -119,7 +120,8 @@ class Folder {
 };
 
 /// Sums over a table by stored widths equal the whole network at random mixed widths.
-void check_table(const Case& c, Fidelity fidelity, const std::vector<BitWidth>& widths, int trials) {
+void check_table(const Case& c, Fidelity fidelity, const std::vector<BitWidth>& widths,
+                 int trials) {
   const auto model = c.model(fidelity, {.jobs = 2});
   TableRequest request{widths, widths};
   request.stored = true;
@@ -149,14 +151,32 @@ TEST_CASE("Sums over a table are the whole network's cost: tensors kept on chip"
 
 TEST_CASE("Sums over a table are the whole network's cost: products of activations") {
   check_table(Case("bismo_edge_8x8", "tiny_transformer"), Fidelity::tile, {2, 5, 8}, 4);
-  check_table(Case("systolic_16x16_int8", "tiny_transformer",
-                   {"memory.scratchpad.capacity=1 KiB"}),
+  check_table(Case("systolic_16x16_int8", "tiny_transformer", {"memory.scratchpad.capacity=1 KiB"}),
               Fidelity::tile, {2, 8}, 4);
 }
 
 TEST_CASE("Sums over a table are the whole network's cost: closed form of MobileNet-V2") {
   check_table(Case("bismo_edge_8x8", "mobilenet_v2"), Fidelity::analytic, {2, 4, 6}, 4);
   check_table(Case("systolic_32x32_int8", "mobilenet_v2"), Fidelity::analytic, {3, 8}, 4);
+}
+
+TEST_CASE(
+    "Sums over a table are the whole network's cost: an output of the network that is read on") {
+  Case c("bitfusion_16x32");
+  c.network = parse_network(R"(
+schema: network/1
+name: read_on
+inputs:
+  image: [1, 4, 8, 8]
+layers:
+  - {name: a, kind: convolution, inputs: [image], out_channels: 4, kernel: 3, padding: 1}
+  - {name: b, kind: convolution, inputs: [a], out_channels: 4, kernel: 3, padding: 1}
+  - {name: sum, kind: add, inputs: [a, b]}
+  - {name: last, kind: convolution, inputs: [sum], out_channels: 4, kernel: 3, padding: 1}
+outputs: [b, last]
+)",
+                            "read_on.yaml");
+  check_table(c, Fidelity::tile, {2, 4, 16}, 6);
 }
 
 TEST_CASE("Sums over a table are the whole network's cost: stepped arrays") {
@@ -180,7 +200,8 @@ TEST_CASE("A table is the same for any number of workers, and in the caller's pr
   const Case c("bitfusion_16x32", "resnet18_cifar");
   const TableRequest request{{3, 8}, {2, 5, 8}};
   for (const Fidelity fidelity : {Fidelity::analytic, Fidelity::tile}) {
-    const std::string one = cost_table_csv(make_table(*c.model(fidelity, {.jobs = 1}), request).table);
+    const std::string one =
+        cost_table_csv(make_table(*c.model(fidelity, {.jobs = 1}), request).table);
     CHECK(one == cost_table_csv(make_table(*c.model(fidelity, {.jobs = 5}), request).table));
     if (fidelity == Fidelity::analytic) {
       CHECK(one == cost_table_csv(make_table(*c.model(fidelity, {.jobs = 0}), request).table));
@@ -193,9 +214,7 @@ TEST_CASE("Layers that are alike are computed once") {
   const auto model = c.model(Fidelity::tile);
   const auto points = c.points(parse_uniform_assignment("w4a4"));
   const auto costs = model->costs(points);
-  const auto cost_of = [&](const char* name) {
-    return costs[*c.network.find_layer(name)].values;
-  };
+  const auto cost_of = [&](const char* name) { return costs[*c.network.find_layer(name)].values; };
   CHECK(cost_of("layer1.0.conv1") == cost_of("layer1.1.conv1"));
   CHECK(cost_of("layer1.0.conv1") != cost_of("layer2.0.conv1"));
   CHECK(model->computed() < points.size());
@@ -206,7 +225,8 @@ TEST_CASE("Layers that are alike are computed once") {
   CHECK(model->computed() == 2 * before);
 }
 
-TEST_CASE("What is in the cache is not computed again, and a key that changes costs what it touches") {
+TEST_CASE(
+    "What is in the cache is not computed again, and a key that changes costs what it touches") {
   const Folder folder;
   CostCache cache(folder.path());
   REQUIRE(cache.warning().empty());
