@@ -1,15 +1,15 @@
-"""Trains a quantized network on Fashion-MNIST within a latency budget, and simulates what comes out.
+"""Trains a quantized network on Fashion-MNIST within a latency budget, and simulates the outcome.
 
     python3 python/examples/fashion_mnist.py --budget 0.6 --accelerator bismo_edge_8x8
 
 Every layer has a fractional width of its weights and one of its input activations, trained together
-with the weights as FracBits does (arXiv 2007.02017): weights as in DoReFa, activations as in PACT, and
-a term of the loss that pulls the latency towards the budget. At 80 % of the steps all widths are moved
-by one common offset, which bisection finds, so that the rounded ones keep the budget; then they are
-frozen and the rest of the steps fine-tunes the weights.
+with the weights as FracBits does (arXiv 2007.02017): weights as in DoReFa, activations as in PACT,
+and a term of the loss that pulls the latency towards the budget. At 80 % of the steps all widths
+are moved by one common offset, which bisection finds, so that the rounded ones keep the budget;
+then they are frozen and the rest of the steps fine-tunes the weights.
 
-The latency comes from a table of the accelerator by stored widths, so that the last line, a simulation
-of the frozen network, has to say the same.
+The latency comes from a table of the accelerator by stored widths, so that the last line, a
+simulation of the frozen network, has to say the same.
 
 Different from the paper: the first and the last layer are searched, too; widths and weights are
 trained by Adam; the budget may not be exceeded, where the paper allows one per cent. The last layer

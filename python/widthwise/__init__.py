@@ -6,9 +6,9 @@
     table.to_pandas()
     table.cost("resnet18", "w4a8")["latency_cycles"]
 
-The same as a term of a loss: widthwise.torch.HardwareCost. Widths, cycles, picojoules and bytes have
-their unit in their names. Simulations run in the program, a process of its own; everything else in
-this one.
+The same as a term of a loss: widthwise.torch.HardwareCost. Widths, cycles, picojoules and bytes
+have their unit in their names. Simulations run in the program, a process of its own; everything
+else in this one.
 """
 
 from ._program import data_folder as _data_folder

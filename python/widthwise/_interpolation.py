@@ -1,8 +1,8 @@
 """The sum over a table's layers, each interpolated between its rows, in PyTorch.
 
 All layers at once, without a loop over them, since a training step computes it for each batch. Two
-steps: the widths of all layers become a place in each layer's grid (`places`), and each grid gives its
-value there (`interpolated`). What is computed, and which derivative holds at a row, is as in
+steps: the widths of all layers become a place in each layer's grid (`places`), and each grid gives
+its value there (`interpolated`). What is computed, and which derivative holds at a row, is as in
 models/table/fractional_cost.hpp and layer_grid.hpp.
 """
 

@@ -15,10 +15,11 @@ Overrides = Union[Mapping[str, object], Iterable[str]]
 class Accelerator:
     """A machine that networks run on.
 
-        Accelerator("bitfusion_16x32", set={"engine.rows": 32, "memory.dram.bandwidth": "25.6 GB/s"})
+        Accelerator("bitfusion_16x32", set={"engine.rows": 32, "clock": "1 GHz"})
 
     `set` changes keys of the file, as a mapping or as texts "key=value"; `ideal_memory` lifts the
-    limits of DRAM and buffer ports. Raises InputError for whatever is wrong with the file or the keys.
+    limits of DRAM and buffer ports. Raises InputError for whatever is wrong with the file or the
+    keys.
     """
 
     def __init__(

@@ -5,9 +5,9 @@ them by layer name or pattern, later entries winning:
 
     {"*": "w4a4", "conv1": (8, 8), "fc": (8, None)}
 
-A pair is (weight bits, activation bits), None where what was said before holds. A pattern with * or ?
-stands for the layers with multiply-accumulates that it matches; the others follow them, as they do
-where nothing is said.
+A pair is (weight bits, activation bits), None where what was said before holds. A pattern with * or
+? stands for the layers with multiply-accumulates that it matches; the others follow them, as they
+do where nothing is said.
 """
 
 from __future__ import annotations

@@ -1,19 +1,19 @@
 """The cost of a network at fractional widths, with its gradient, on NumPy arrays.
 
-The value and gradient that widthwise.torch gives; for searches that have no PyTorch. Between rows of
-the table the cost is interpolated multilinearly, which is what the method defines (FracBits, arXiv
-2007.02017) and not what a machine would do: there is no hardware for 3.5 bits. Widths outside the
-table cost what its nearest do, with gradient 0. A plain table charges a layer as if its input and
-output were stored at its own activation width: low where another reader asks for more, high where the
-reader of its output asks for less. A table by stored widths (`stored=True`) charges what they are
-stored at.
+The value and gradient that widthwise.torch gives; for searches that have no PyTorch. Between rows
+of the table the cost is interpolated multilinearly, which is what the method defines (FracBits,
+arXiv 2007.02017) and not what a machine would do: there is no hardware for 3.5 bits. Widths outside
+the table cost what its nearest do, with gradient 0. A plain table charges a layer as if its input
+and output were stored at its own activation width: low where another reader asks for more, high
+where the reader of its output asks for less. A table by stored widths (`stored=True`) charges what
+they are stored at.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Optional, Union
+from typing import TYPE_CHECKING, Optional, Union
 
 import numpy
 
@@ -41,7 +41,7 @@ class FractionalCost:
     """The cost as a function of a weight and an activation width per layer.
 
         cost = FractionalCost(table, network, "latency_cycles")
-        value = cost(weight_bits, activation_bits)              # arrays in the order of cost.variables
+        value = cost(weight_bits, activation_bits)      # arrays in the order of cost.variables
         value, by_weight, by_activation = cost.gradient(weight_bits, activation_bits)
 
     At a row of the table the gradient is that towards more bits; at the last row, from fewer.
@@ -75,9 +75,9 @@ class ChannelCost:
         cost = ChannelCost(table, network, "latency_cycles")
         value = cost(channel_bits, activation_bits)   # channel_bits: an array per variable
 
-    A layer costs the mean of what its channels' widths cost, in proportion to the channels left. That
-    errs low: channels of one width rarely fill an array's columns. `channels` says how many widths a
-    variable has: 0 for a layer without weights.
+    A layer costs the mean of what its channels' widths cost, in proportion to the channels left.
+    That errs low: channels of one width rarely fill an array's columns. `channels` says how many
+    widths a variable has: 0 for a layer without weights.
     """
 
     def __init__(
@@ -114,9 +114,9 @@ class ChannelCost:
         """Raises InputError unless there are so many widths for the variables."""
         if list(sizes) == self.channels:
             return
-        wrong: list[Any] = []
-        if len(sizes) != len(self.variables):
-            wrong.append(f"expected {len(self.variables)} arrays, one per variable, got {len(sizes)}")
+        wrong: list[str] = []
+        if len(sizes) != (count := len(self.variables)):
+            wrong.append(f"expected {count} arrays, one per variable, got {len(sizes)}")
         else:
             rows = zip(self.variables, self.channels, sizes)
             wrong += [f"{name}: expected {n} widths, got {m}" for name, n, m in rows if n != m]

@@ -29,8 +29,8 @@ class Network:
 
         Network("resnet18"), Network("model.onnx", batch=8), Network("gemm:64x128x512")
 
-    `batch` and `parameters` set what the file leaves open; `ignore` names ONNX operators that are to
-    cost nothing. Values are not read: accuracy is the trainer's. Raises InputError.
+    `batch` and `parameters` set what the file leaves open; `ignore` names ONNX operators that are
+    to cost nothing. Values are not read: accuracy is the trainer's. Raises InputError.
     """
 
     def __init__(

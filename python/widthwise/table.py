@@ -36,8 +36,9 @@ class CostTable:
         table.values("latency_cycles")[0]         # [weight widths, activation widths] of a layer
         table.cost(network, {"*": (4, 8)})        # totals of the network, by metric
 
-    A plain table has a row per layer and pair of widths. A table by stored widths (`cost_table(...,
-    stored=True)`) also says how the cost depends on the widths that a layer's tensors are stored at.
+    A plain table has a row per layer and pair of widths. A table by stored widths
+    (`cost_table(..., stored=True)`) also says how the cost depends on the widths that a layer's
+    tensors are stored at.
     """
 
     def __init__(self, read: _core.CostTable) -> None:
@@ -60,7 +61,7 @@ class CostTable:
     def from_pandas(
         cls, frame: pandas.DataFrame, provenance: Optional[Mapping[str, object]] = None
     ) -> CostTable:
-        """A table of measurements: columns `layer`, `weight_bits`, `activation_bits`, and metrics."""
+        """Of measurements: columns `layer`, `weight_bits`, `activation_bits` and metrics."""
         said = "".join(f"# {key}: {value}\n" for key, value in (provenance or {}).items())
         return cls.parse(said + frame.to_csv(index=False), "frame")
 
@@ -165,8 +166,8 @@ class CostTable:
     ) -> dict[str, float]:
         """Totals of a network at whole widths, by metric: what the table's machine takes.
 
-        Layers that a mapping of `bits` does not name have the widths of `default`. Raises InputError
-        for widths that the table has no row at: nothing is interpolated.
+        Layers that a mapping of `bits` does not name have the widths of `default`. Raises
+        InputError for widths that the table has no row at: nothing is interpolated.
         """
         network = as_network(network)
         common, rules = split_bits(bits, network, default)
@@ -198,11 +199,11 @@ def cost_table(
 ) -> CostTable:
     """Costs every layer of a network at all pairs of the widths given.
 
-    Widths that are not given are those of the machine. `fidelity`: "analytic" in closed form, "tile"
-    simulated, "cycle" on integers. `stored`: also by the widths that tensors are stored at.
-    `channel_steps`: also at so many shares of the channels, for pruning. `jobs` workers, `timeout_s`
-    for each point. `cache`: a folder for points that were costed before, None for the program's own,
-    False for none.
+    Widths that are not given are those of the machine. `fidelity`: "analytic" in closed form,
+    "tile" simulated, "cycle" on integers. `stored`: also by the widths that tensors are stored at.
+    `channel_steps`: also at so many shares of the channels, for pruning. `jobs` workers,
+    `timeout_s` for each point. `cache`: a folder for points that were costed before, None for the
+    program's own, False for none.
 
     Raises WorkerError if points failed; its `partial` has the others.
     """

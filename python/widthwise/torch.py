@@ -3,8 +3,8 @@
     cost = HardwareCost(table, network)
     loss = cross_entropy(...) + budget_loss(cost(weight_bits, activation_bits), target)
 
-Value and gradient are those of widthwise.FractionalCost, which says what is modelled, what is left out
-and which way that errs; here for PyTorch, in float32 or float64, where the widths lie.
+Value and gradient are those of widthwise.FractionalCost, which says what is modelled, what is left
+out and which way that errs; here for PyTorch, in float32 or float64, where the widths lie.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class HardwareCost(torch.nn.Module):
         seconds = cost(weight_bits, activation_bits)       # tensors in the order of cost.variables
 
     `metric` is any of the table's: latency_cycles, energy_pj, weight_bytes, bitops, ... Without a
-    network a plain table stands for itself. Holds no parameters and no buffers: its constants follow
-    the device and type of the widths. With a table that says what a scratchpad keeps, each call asks
-    the models where the tensors lie, on the CPU.
+    network a plain table stands for itself. Holds no parameters and no buffers: its constants
+    follow the device and type of the widths. With a table that says what a scratchpad keeps, each
+    call asks the models where the tensors lie, on the CPU.
     """
 
     def __init__(
@@ -73,9 +73,9 @@ class ChannelHardwareCost(torch.nn.Module):
         cost = ChannelHardwareCost(table, network)
         cycles = cost([conv1_bits, conv2_bits, fc_bits], activation_bits)
 
-    `channels` says how many widths each variable has, 0 for a layer without weights. Value and gradient
-    come from widthwise.ChannelCost, on the CPU: widths on another device are copied there and back,
-    and there are no second derivatives.
+    `channels` says how many widths each variable has, 0 for a layer without weights. Value and
+    gradient come from widthwise.ChannelCost, on the CPU: widths on another device are copied there
+    and back, and there are no second derivatives.
     """
 
     def __init__(
@@ -121,7 +121,9 @@ class _Evaluated(torch.autograd.Function):
     """A cost that is computed in C++ together with its gradient."""
 
     @staticmethod
-    def forward(ctx: Any, cost: _core.ChannelCost, first: Tensor, second: Tensor) -> Tensor:
+    def forward(  # type: ignore[override]
+        ctx: Any, cost: _core.ChannelCost, first: Tensor, second: Tensor
+    ) -> Tensor:
         value, by_first, by_second = cost.evaluate(
             first.detach().cpu().double().numpy(), second.detach().cpu().double().numpy()
         )

@@ -47,8 +47,8 @@ class Install(unittest.TestCase):
                 for key, value in os.environ.items()
                 if key not in ("PYTHONPATH", "WIDTHWISE_PROGRAM", "WIDTHWISE_DATA")
             }
-            caches = pathlib.Path(environment.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
-            environment.setdefault("CCACHE_DIR", str(caches / "ccache"))
+            caches = environment.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+            environment.setdefault("CCACHE_DIR", str(pathlib.Path(caches, "ccache")))
             # As the build that is tested, so that ccache has seen it all.
             environment["CMAKE_ARGS"] = "-DWIDTHWISE_WARNINGS_AS_ERRORS=ON"
             environment.update(HOME=home, PIP_NO_INDEX="1", PIP_DISABLE_PIP_VERSION_CHECK="1")

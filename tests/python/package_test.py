@@ -61,11 +61,9 @@ class Machines(unittest.TestCase):
         self.assertEqual(again.resolved["engine.columns"], "4")
         self.assertTrue(again.ideal_memory and not by_mapping.ideal_memory)
         self.assertEqual(by_mapping.with_(**{"engine.rows": 2}).resolved["engine.rows"], "2")
-        flag = {"memory.weight_buffer.double_buffered": False}
-        self.assertEqual(
-            widthwise.Accelerator(MACHINE, set=flag).resolved["memory.weight_buffer.double_buffered"],
-            "false",
-        )
+        key = "memory.weight_buffer.double_buffered"
+        single = widthwise.Accelerator(MACHINE, set={key: False})
+        self.assertEqual(single.resolved[key], "false")
 
     def test_all_mistakes_are_named_when_the_machine_is_made(self):
         wrong = {"engine.rows": 0, "memory.dram.bandwith": 3}
@@ -78,7 +76,8 @@ class Machines(unittest.TestCase):
         unknown = message(lambda: widthwise.Accelerator("bitfusion_16x23"))
         self.assertTrue(
             unknown.startswith(
-                "accelerator: error: 'bitfusion_16x23' is no file and no shipped accelerator; shipped:"
+                "accelerator: error: 'bitfusion_16x23' is no file and no shipped accelerator; "
+                "shipped:"
             ),
             unknown,
         )
@@ -107,9 +106,8 @@ class Networks(unittest.TestCase):
         self.assertEqual(widthwise.Network("gemm:64x128x512").macs, 64 * 128 * 512)
 
     def test_mistakes_are_named(self):
-        self.assertEqual(
-            message(lambda: widthwise.Network("gemm:64x0x512")).split(":")[:2], ["network", " error"]
-        )
+        empty = message(lambda: widthwise.Network("gemm:64x0x512"))
+        self.assertTrue(empty.startswith("network: error: "), empty)
         self.assertIn("'widt'", message(lambda: widthwise.Network(NETWORK, parameters={"widt": 3})))
 
 
@@ -134,7 +132,7 @@ class Tables(unittest.TestCase):
         self.assertEqual(values.dtype, numpy.float64)
         self.assertFalse(numpy.isnan(values).any())
         pool = values[table.layers.index("pool")]
-        self.assertTrue((pool == pool[0]).all(), "a layer without weights has one row per activation")
+        self.assertTrue((pool == pool[0]).all(), "without weights there is a row per activation")
 
     def test_totals_are_those_of_a_run(self):
         for bits in ("w8a8", "w2a8", "w2a2"):
@@ -194,10 +192,8 @@ class Tables(unittest.TestCase):
 
     def test_mistakes_are_named(self):
         table, network = self.table, self.network
-        self.assertEqual(
-            message(lambda: widthwise.CostTable.parse("layer,weight_bits\n", "mine.csv")).split(":")[0],
-            "mine.csv",
-        )
+        cut = message(lambda: widthwise.CostTable.parse("layer,weight_bits\n", "mine.csv"))
+        self.assertTrue(cut.startswith("mine.csv:1"), cut)
         self.assertEqual(
             message(lambda: table.cost(network, {"conv2": "w4"})),
             "bits: error: conv2: expected widths such as 'w4a8' or (4, 8), got 'w4'",
