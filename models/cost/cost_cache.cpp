@@ -152,7 +152,7 @@ std::string CostCache::default_folder() {
     const char* value = std::getenv(name);
     return value != nullptr ? value : "";
   };
-  if (const std::string own = said("WIDTHWISE_CACHE"); !own.empty()) return own;
+  if (std::string own = said("WIDTHWISE_CACHE"); !own.empty()) return own;
   if (const std::string caches = said("XDG_CACHE_HOME"); !caches.empty()) {
     return (fs::path(caches) / "widthwise").string();
   }

@@ -53,7 +53,7 @@ void check_others(const std::vector<TaskAnswer>& answers) {
 bool all_children_gone() { return ::waitpid(-1, nullptr, WNOHANG) < 0 && errno == ECHILD; }
 
 TEST_CASE("Answers come in the order of the tasks for any number of workers") {
-  for (const std::size_t jobs : {1, 2, 3, 8, 200}) {
+  for (const std::size_t jobs : {1U, 2U, 3U, 8U, 200U}) {
     const auto answers = run_in_workers(100, numbers({}), with_jobs(jobs));
     REQUIRE(answers.size() == 100);
     check_others(answers);
@@ -80,7 +80,7 @@ TEST_CASE("Tasks run in several processes, none of which is this one") {
 }
 
 TEST_CASE("A task that crashes costs that task alone, and says of what it died") {
-  for (const std::size_t jobs : {1, 3}) {
+  for (const std::size_t jobs : {1U, 3U}) {
     const auto answers =
         run_in_workers(40, numbers([](TaskChannel&) { ::raise(SIGKILL); }), with_jobs(jobs));
     check_others(answers);

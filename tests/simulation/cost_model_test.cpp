@@ -281,7 +281,7 @@ TEST_CASE("A layer's mistakes come back from the workers, all at once") {
     }
   }
   const Case c("bitfusion_16x32", "resnet18", whole_layers);
-  for (const std::size_t jobs : {0, 2}) {
+  for (const std::size_t jobs : {0U, 2U}) {
     const auto model = c.model(Fidelity::analytic, {.jobs = jobs});
     try {
       static_cast<void>(model->costs(c.points(parse_uniform_assignment("w8a8"))));
