@@ -127,8 +127,10 @@ void Dma::arrived(Transfer& transfer, std::int64_t bytes) {
         length > 0 ? static_cast<double>(bytes) / static_cast<double>(length) : 1.0;
     const BusyLine::Done through = ports_[static_cast<std::size_t>(bank)].serve(
         now(), static_cast<double>(transfer.buffer_bits) * share / *port);
-    arrivals_.push({through.rounded_up(), arrival_order_++, &transfer, bytes});
-    arrival_event_.notify(sc_core::SC_ZERO_TIME);
+    const std::uint64_t order = arrival_order_++;
+    arrivals_.push({through.rounded_up(), order, &transfer, bytes});
+    // Otherwise an earlier one is waited for already.
+    if (arrivals_.top().order == order) arrival_event_.notify(sc_core::SC_ZERO_TIME);
     return;
   }
   transfer.arrived += bytes;
