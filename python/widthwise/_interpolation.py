@@ -88,15 +88,15 @@ class InterpolatedSum:
             [(axis, points) for axis, points in grids[layer.grid] if len(points) > 1]
             for layer in layers
         ]
-        self._binding = binding
         self._asks_homes = any(axis in HOMES for own in axes for axis, _ in own)
+        self._binding = binding if self._asks_homes else None
         self._raises = any(layer.at_greater and len(own) > 2 for layer, own in zip(layers, axes))
         self._several = [layer.inputs for layer in layers if len(layer.inputs) > 1]
         self._tensors = len(binding.tensors)
 
         numbers = {
             **stacked_grids([values[layer.grid] for layer in layers], axes),
-            **self._sources(layers, axes),
+            **self._sources(len(binding.variables), layers, axes),
             **self._storage(len(binding.variables), binding.tensors),
         }
         self._constants = Constants(**{key: torch.from_numpy(n) for key, n in numbers.items()})
@@ -126,7 +126,7 @@ class InterpolatedSum:
             read = stored[constants.inputs]
             least = read.detach().amin(dim=1)  # of equal widths, the mean is exactly theirs
             parts.append(least + (constants.shares * (read - least[:, None])).sum(dim=1))
-        if self._asks_homes:
+        if self._binding is not None:
             bits = stored.detach().double().cpu().numpy()
             homes = torch.from_numpy(self._binding.homes(bits)).to(stored)
             parts.append(homes)
@@ -142,10 +142,9 @@ class InterpolatedSum:
         return at
 
     def _sources(
-        self, layers: Sequence[BoundLayer], axes: Sequence[Sequence[tuple[int, Any]]]
+        self, count: int, layers: Sequence[BoundLayer], axes: Sequence[Sequence[tuple[int, Any]]]
     ) -> dict[str, numpy.ndarray[Any, Any]]:
         """Indices into the vector of `places`, which is put together in this order."""
-        count = len(self._binding.variables)
         weight, activation, both, stored = (count * part for part in range(4))
         mean = stored + self._tensors
         home = mean + len(self._several)

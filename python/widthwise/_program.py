@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import signal
 import subprocess
+import sys
 import warnings
 from collections.abc import Sequence
 from typing import Optional
@@ -42,6 +43,12 @@ def program() -> str:
             "WIDTHWISE_PROGRAM names it elsewhere"
         )
     return found
+
+
+def main() -> None:
+    """The command `widthwise` of an installed package."""
+    own = str(PACKAGE / "bin" / "widthwise")
+    os.execv(own, [own, *sys.argv[1:]])
 
 
 def run_program(arguments: Sequence[str]) -> None:

@@ -66,7 +66,8 @@ class CostTable:
         return cls.parse(said + frame.to_csv(index=False), "frame")
 
     def save(self, path: Union[str, os.PathLike[str]]) -> None:
-        pathlib.Path(path).write_text(self._read.csv(), encoding="utf-8", newline="")
+        with open(path, "w", encoding="utf-8", newline="") as file:
+            file.write(self._read.csv())
 
     @property
     def layers(self) -> list[str]:

@@ -56,7 +56,7 @@ class Install(unittest.TestCase):
                 [str(pathlib.Path(sys.executable).parent), environment.get("PATH", "")]
             )
             installing = subprocess.run(
-                ["bash", "-euc", commands + f"cd {home}\npython3 -c '{WORKS}'"],
+                ["bash", "-euc", commands + f"cd {home}\npython3 -c '{WORKS}'\nwidthwise list\n"],
                 cwd=TOP,
                 env=environment,
                 stdout=subprocess.PIPE,
@@ -65,6 +65,7 @@ class Install(unittest.TestCase):
                 check=False,
             )
             self.assertEqual(installing.returncode, 0, installing.stdout)
+            self.assertIn("bitfusion_16x32", installing.stdout)
             self.assertIn(str(pathlib.Path(home, "widthwise", "lib")), installing.stdout)
         self.assertEqual(files_of_tree(), before, "something was written into the source tree")
 

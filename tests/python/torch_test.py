@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import pickle
 import random
 import sys
 import time
@@ -131,6 +132,11 @@ class SameAsTheModels(unittest.TestCase):
             )
             self.compare(table, "tiny_cnn", "weight_bytes", (2, 4, 8))
             self.compare(table, "tiny_cnn", "bitops", (2, 4, 8))
+        pruned = widthwise.cost_table(
+            "bismo_edge_8x8", "tiny_cnn", (2, 4), (2, 4), fidelity="analytic", channel_steps=2
+        )
+        self.assertIn("output_share", pruned.axes)
+        self.compare(pruned, "tiny_cnn", "latency_cycles", (2, 4))
 
     def test_at_whole_widths_the_cost_is_the_tables(self):
         network = widthwise.Network("tiny_cnn")
@@ -179,9 +185,13 @@ class AsAModule(unittest.TestCase):
 
     def test_a_model_with_it_can_be_copied_cast_and_saved(self):
         cost = HardwareCost(self.table, self.network, scale=2.0)
-        before = cost(torch.full((4,), 3.5), torch.full((4,), 3.5))
+        bits = torch.full((4,), 3.5)
+        before = cost(bits, bits)
         copied = copy.deepcopy(torch.nn.ModuleList([cost]).half())[0]
-        self.assertEqual(copied(torch.full((4,), 3.5), torch.full((4,), 3.5)), before)
+        self.assertEqual(copied(bits, bits), before)
+        self.assertEqual(pickle.loads(pickle.dumps(cost))(bits, bits), before)
+        on_chip = HardwareCost(random_table(self.network, True, True), self.network)
+        self.assertEqual(copy.deepcopy(on_chip)(bits, bits), on_chip(bits, bits))
         self.assertEqual(list(cost.parameters()) + list(cost.state_dict()), [])
 
     def test_scale(self):
