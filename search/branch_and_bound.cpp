@@ -24,6 +24,13 @@ struct Node {
   std::vector<Point> points;        // of the relaxation, to start from
   std::vector<double> multipliers;  // to start from
   double bound = -kInfinity;
+
+  [[nodiscard]] std::size_t bytes() const {
+    const std::size_t rows = relaxation->problem().rows();
+    std::size_t bytes = 1024 + relaxation->options() * (8 * rows + 16);
+    for (const Point& point : points) bytes += 8 * rows + 4 * point.options.size() + 96;
+    return relaxation->is_separable() ? bytes : bytes + 64 * bytes;
+  }
 };
 
 /// A group, and which of its options go to the one side.
@@ -385,6 +392,7 @@ class Search {
         if (open_.empty()) break;
         path.push_back(std::move(open_.begin()->second));
         open_.erase(open_.begin());
+        open_bytes_ -= path.back().bytes();
       }
       Node node = std::move(path.back());
       path.pop_back();
@@ -402,9 +410,18 @@ class Search {
       std::vector<Node> children = expand(std::move(node), is_root);
       is_root = false;
       if (children.empty()) continue;
-      path.push_back(std::move(children.back()));
+      Node next = std::move(children.back());
       children.pop_back();
-      for (Node& child : children) open_.emplace(child.bound, std::move(child));
+      for (Node& child : children) {
+        // Best first, until that would take too much memory: then depth first.
+        if (open_bytes_ < kMostOpenBytes) {
+          open_bytes_ += child.bytes();
+          open_.emplace(child.bound, std::move(child));
+        } else {
+          path.push_back(std::move(child));
+        }
+      }
+      path.push_back(std::move(next));
     }
   }
 
@@ -437,6 +454,7 @@ class Search {
   double least_pruned_ = kInfinity;
   bool out_of_time_ = false;
   std::multimap<double, Node> open_;
+  std::size_t open_bytes_ = 0;
   std::vector<double> multipliers_;
   std::size_t nodes_ = 0;
   // of the node at hand

@@ -238,7 +238,7 @@ class Checker {
       const auto has = [&](BitWidth bits) {
         return std::binary_search(tensor.widths.begin(), tensor.widths.end(), bits);
       };
-      if (tensor.readers.empty() && !has(tensor.floor)) {
+      if (tensor.readers.empty() && tensor.floor > 0 && !has(tensor.floor)) {
         unsound(problem_.place, key,
                 fmt::format("can not be stored at {} bit, its floor", tensor.floor));
       }

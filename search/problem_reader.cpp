@@ -14,7 +14,6 @@ namespace widthwise {
 namespace {
 
 constexpr Range<int> kWidths{kMinOperandWidth, kMaxOperandWidth};
-constexpr Range<double> kFinite{-1e300, 1e300};
 constexpr Range<double> kNotNegative{0, 1e300};
 constexpr std::string_view kLossName = "loss";
 
@@ -95,11 +94,33 @@ class ProblemReader {
         group.options.push_back(read_option(option));
       }
       reader.finish();
-      if (named && group_of_.emplace(group.name, problem_.groups.size()).second) {
-        group_names_.push_back(group.name);
-      }
+      if (named) name_group(group);
       problem_.groups.push_back(std::move(group));
     }
+  }
+
+  void name_group(const Group& group) {
+    const auto [other, is_new] = group_of_.emplace(group.name, problem_.groups.size());
+    if (is_new) {
+      group_names_.push_back(group.name);
+    } else {
+      problems_.error(
+          group.place, fmt::format("groups[{}]", problem_.groups.size()),
+          fmt::format("the name '{}' is that of groups[{}]", group.name, other->second));
+    }
+  }
+
+  void finite_number(MapReader& reader, const std::string& key, double& target) {
+    const YamlNode* node = reader.take(key, Need::required);
+    if (node == nullptr) return;
+    const auto value = node->kind == YamlNode::Kind::scalar && !node->quoted
+                           ? parse_number(node->text)
+                           : std::nullopt;
+    if (!value) {
+      problems_.error(node->place, reader.path_of(key),
+                      "expected a number, got " + describe(*node));
+    }
+    target = value.value_or(target);
   }
 
   Option read_option(MapReader& reader) {
@@ -108,11 +129,11 @@ class ProblemReader {
     reader.integer("weight_bits", Need::required, option.weight_bits, kWidths);
     option.activation_bits = option.weight_bits;
     reader.integer("activation_bits", Need::optional, option.activation_bits, kWidths);
-    reader.number(kLossName, Need::required, option.loss, kFinite);
+    finite_number(reader, std::string(kLossName), option.loss);
     option.costs.assign(problem_.costs.size(), 0);
     for (std::size_t m = 0; m < problem_.costs.size(); ++m) {
       if (metric_of_.at(problem_.costs[m]) != m) continue;  // named twice
-      reader.number(problem_.costs[m], Need::required, option.costs[m], kFinite);
+      finite_number(reader, problem_.costs[m], option.costs[m]);
     }
     reader.finish();
     return option;

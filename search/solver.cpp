@@ -227,6 +227,10 @@ std::vector<double> Solution::shadow_prices() const {
 
 Solution solve(const Problem& problem, const SolveOptions& options) {
   check(problem);
+  return solve_checked(problem, options);
+}
+
+Solution solve_checked(const Problem& problem, const SolveOptions& options) {
   return Solver(problem, options).run();
 }
 

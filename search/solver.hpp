@@ -81,6 +81,9 @@ struct Solution {
 /// Throws InputError if the problem is not sound (check()).
 Solution solve(const Problem& problem, const SolveOptions& options = {});
 
+/// The same for a problem that has been checked. Limits may be negative here, as a loss can be.
+Solution solve_checked(const Problem& problem, const SolveOptions& options = {});
+
 /// Solves a problem again and again while its losses change a little, as in a training loop: starts
 /// from the last answer and its multipliers.
 class Resolver {

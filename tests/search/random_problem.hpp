@@ -95,6 +95,62 @@ inline Problem scattered(std::size_t groups, std::size_t options, std::size_t co
   return problem;
 }
 
+/// A network with costs linked by stored widths: group g reads tensor g and writes tensor g + 1;
+/// what every second group writes is added to what the one two before wrote, so that several groups
+/// decide how a tensor is stored. `latency` is the greater of compute and traffic, `energy` their
+/// weighted sum; budgets: `fraction` of the way from all groups at the least widths to all at the
+/// greatest.
+inline Problem linked_network(std::size_t groups, const std::vector<BitWidth>& widths,
+                              double fraction, std::uint32_t seed) {
+  Problem problem = network_like(groups, widths, widths, fraction, seed);
+  std::mt19937 random(seed + 1);
+  std::uniform_real_distribution<double> unit(0, 1);
+  std::vector<double> elements;
+  for (std::size_t t = 0; t <= groups; ++t) {
+    elements.push_back(10 * std::pow(10.0, unit(random)));
+    StoredTensor tensor{"t" + std::to_string(t), widths, t == groups ? widths.back() : 0, {}};
+    if (t < groups) tensor.readers.push_back(t);
+    if (t % 2 == 1 && t + 2 < groups) tensor.readers.push_back(t + 2);
+    problem.tensors.push_back(std::move(tensor));
+  }
+  problem.costs = {"latency", "energy"};
+  const auto add = [](LinkedCost& link, double compute, double traffic) {
+    link.values.push_back(std::max(compute, traffic));
+    link.values.push_back(0.5 * compute + traffic);
+  };
+  for (std::size_t g = 0; g < groups; ++g) {
+    LinkedCost link{g, {g, g + 1}, {}};
+    for (Option& option : problem.groups[g].options) {
+      const double compute = option.costs[0];
+      const double weights = option.costs[1];
+      for (const BitWidth in : widths) {
+        for (const BitWidth out : widths) {
+          add(link, compute, weights + elements[g] * in + elements[g + 1] * out);
+        }
+      }
+      option.costs = {0, 0};
+    }
+    problem.linked.push_back(std::move(link));
+  }
+  for (std::size_t t = 1; t + 2 < groups; t += 2) {
+    LinkedCost link{std::nullopt, {t, t + 1, t + 2}, {}};
+    for (const BitWidth a : widths) {
+      for (const BitWidth b : widths) {
+        for (const BitWidth c : widths) {
+          add(link, 0, elements[t] * a + elements[t + 1] * b + elements[t + 2] * c);
+        }
+      }
+    }
+    problem.linked.push_back(std::move(link));
+  }
+  const Totals low = totals(problem, Choice(groups, 0));
+  const Totals high = totals(problem, Choice(groups, widths.size() * widths.size() - 1));
+  for (std::size_t m = 0; m < 2; ++m) {
+    problem.budgets[m].limit = low.costs[m] + fraction * (high.costs[m] - low.costs[m]);
+  }
+  return problem;
+}
+
 /// What a small problem may have.
 struct SmallForm {
   std::size_t most_groups = 5;

@@ -1,0 +1,217 @@
+#include "search/network_search.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "models/base/text.hpp"
+#include "models/cost/plan.hpp"
+#include "models/network/widths.hpp"
+#include "search/budgets.hpp"
+
+namespace widthwise {
+
+namespace {
+
+constexpr const char* kLossName = "loss";
+
+/// Costs that the request names, each once, and those that are reported besides.
+std::vector<std::string> cost_names(const SearchRequest& request) {
+  std::vector<std::string> names;
+  const auto add = [&](const std::string& name) {
+    if (name != kLossName && std::find(names.begin(), names.end(), name) == names.end()) {
+      names.push_back(name);
+    }
+  };
+  for (const auto& [name, weight] : request.minimize) add(name);
+  for (const MetricBudget& budget : request.budgets) add(budget.metric);
+  for (const std::string& name : request.report_costs) add(name);
+  return names;
+}
+
+MetricId metric_of(const std::vector<std::string>& costs, const std::string& name) {
+  if (name == kLossName) return kLoss;
+  return static_cast<MetricId>(std::find(costs.begin(), costs.end(), name) - costs.begin());
+}
+
+/// Objective, budgets and ties onto a problem that has its groups.
+void complete(Problem& problem, const SearchRequest& request, const std::vector<double>& limits,
+              Diagnostics& problems) {
+  problem.objective.loss = 0;
+  problem.objective.costs.assign(problem.costs.size(), 0.0);
+  for (const auto& [name, weight] : request.minimize) {
+    const MetricId metric = metric_of(problem.costs, name);
+    (metric == kLoss ? problem.objective.loss : problem.objective.costs[metric]) = weight;
+  }
+  for (std::size_t b = 0; b < request.budgets.size(); ++b) {
+    const MetricBudget& said = request.budgets[b];
+    Budget budget{metric_of(problem.costs, said.metric), said.form, 0, said.place};
+    if (!limits.empty()) budget.form = {BudgetForm::Kind::max, limits[b], {}};
+    problem.budgets.push_back(budget);
+  }
+  std::vector<std::string> names;
+  for (const Group& group : problem.groups) names.push_back(group.name);
+  for (const auto& layers : request.ties) {
+    Tie tie;
+    for (const std::string& layer : layers) {
+      const auto found = std::find(names.begin(), names.end(), layer);
+      if (found == names.end()) {
+        problems.error(
+            {"ties"}, layer,
+            "no layer with multiply-accumulates has this name" + suggestion(layer, names));
+        continue;
+      }
+      tie.groups.push_back(static_cast<std::size_t>(found - names.begin()));
+    }
+    problem.ties.push_back(std::move(tie));
+  }
+  if (!problems.empty()) return;
+  resolve_budgets(problem, problems);
+}
+
+class Search {
+ public:
+  Search(const Network& network, const Accelerator& accelerator, const SearchModels& models,
+         const CostTable& losses, const SearchRequest& request,
+         const std::function<void(const std::string&)>& progress)
+      : network_(network),
+        accelerator_(accelerator),
+        models_(models),
+        losses_(losses),
+        request_(request),
+        progress_(progress) {
+    problem_request_.weight_bits = request.weight_bits;
+    problem_request_.activation_bits = request.activation_bits;
+    problem_request_.pins = request.pins;
+    problem_request_.costs = cost_names(request);
+    for (const std::string& name : problem_request_.costs) {
+      metrics_.push_back(metric_index(models.fast->metrics(), name));
+      confirm_metrics_.push_back(metric_index(models.confirm->metrics(), name));
+    }
+    for (const Layer& layer : network.layers()) outcome_.layers.push_back(layer.name);
+  }
+
+  SearchOutcome run() {
+    // Homes as they are where every tensor is as wide as it can be.
+    Assignment widest;
+    widest.defaults = {request_.weight_bits.back(), request_.activation_bits.back()};
+    problem_request_.homes =
+        place_tensors(network_, resolve_widths(network_, widest), accelerator_);
+    for (int round = 0; round < request_.most_rounds; ++round) {
+      solve();
+      if (!outcome_.solution.choice) return std::move(outcome_);
+      if (confirm()) break;
+    }
+    return std::move(outcome_);
+  }
+
+ private:
+  void say(const std::string& what) const {
+    if (progress_) progress_(what);
+  }
+
+  void solve() {
+    say("costs of all layers");
+    std::optional<ScaledCostModel> scaled;
+    if (!factors_.empty()) scaled.emplace(*models_.fast, factors_);
+    CostModel& model = scaled ? static_cast<CostModel&>(*scaled) : *models_.fast;
+    outcome_.network_problem = network_problem(network_, model, losses_, problem_request_);
+    Problem& problem = outcome_.network_problem.problem;
+    Diagnostics problems;
+    complete(problem, request_, limits_, problems);
+    problems.throw_if_any();
+    limits_.clear();
+    for (const Budget& budget : problem.budgets) limits_.push_back(budget.limit);
+    say("solving");
+    SolveOptions options = request_.solve;
+    if (outcome_.solution.choice) {
+      options.start = outcome_.solution.choice;
+      options.multipliers = outcome_.solution.shadow_prices();
+    }
+    outcome_.solution = widthwise::solve(problem, options);
+  }
+
+  /// Simulates the answer. True if it is what was predicted; else the costs have been corrected.
+  bool confirm() {
+    say("simulating the answer");
+    const Problem& problem = outcome_.network_problem.problem;
+    outcome_.assignment = outcome_.network_problem.assignment(*outcome_.solution.choice, "search");
+    const WidthPlan widths = resolve_widths(network_, outcome_.assignment);
+    const std::vector<LayerPoint> points = layer_points(network_, widths, accelerator_);
+    const std::vector<PointCost> fast = models_.fast->costs(points);
+    const std::vector<PointCost> simulated = models_.confirm->costs(points);
+    Diagnostics problems;
+    for (std::size_t i = 0; i < points.size(); ++i) {
+      const std::string& failure = fast[i].failure.empty() ? simulated[i].failure : fast[i].failure;
+      if (failure.empty()) continue;
+      problems.error({"layer '" + outcome_.layers[points[i].layer] + "'"}, "",
+                     "could not be costed: " + failure);
+    }
+    problems.throw_if_any();
+    Confirmation round;
+    round.predicted = outcome_.solution.totals.costs;
+    round.simulated.assign(problem.costs.size(), 0.0);
+    outcome_.simulated_layers.assign(points.size(), {});
+    for (std::size_t i = 0; i < points.size(); ++i) {
+      for (std::size_t c = 0; c < problem.costs.size(); ++c) {
+        const double value = simulated[i].values[confirm_metrics_[c]];
+        outcome_.simulated_layers[i].push_back(value);
+        round.simulated[c] += value;
+      }
+    }
+    round.within_tolerance = true;
+    for (std::size_t c = 0; c < problem.costs.size(); ++c) {
+      const bool matters = problem.objective.costs[c] > 0 ||
+                           std::any_of(problem.budgets.begin(), problem.budgets.end(),
+                                       [&](const Budget& budget) { return budget.metric == c; });
+      const double off = std::abs(round.predicted[c] - round.simulated[c]);
+      if (matters && off > request_.tolerance * std::abs(round.simulated[c])) {
+        round.within_tolerance = false;
+      }
+    }
+    round.within_budgets =
+        std::all_of(problem.budgets.begin(), problem.budgets.end(), [&](const Budget& budget) {
+          return budget.metric == kLoss || fits(round.simulated[budget.metric], budget.limit);
+        });
+    outcome_.rounds.push_back(round);
+    outcome_.confirmed = round.within_tolerance && round.within_budgets;
+    if (outcome_.confirmed) return true;
+
+    problem_request_.homes = place_tensors(network_, widths, accelerator_);
+    factors_.assign(network_.layers().size(),
+                    std::vector<double>(models_.fast->metrics().size(), 1.0));
+    for (std::size_t i = 0; i < points.size(); ++i) {
+      for (std::size_t c = 0; c < problem.costs.size(); ++c) {
+        const double before = fast[i].values[metrics_[c]];
+        const double after = simulated[i].values[confirm_metrics_[c]];
+        if (before > 0) factors_[points[i].layer][metrics_[c]] = after / before;
+      }
+    }
+    return false;
+  }
+
+  const Network& network_;
+  const Accelerator& accelerator_;
+  const SearchModels& models_;
+  const CostTable& losses_;
+  const SearchRequest& request_;
+  const std::function<void(const std::string&)>& progress_;
+  NetworkProblemRequest problem_request_;
+  std::vector<std::size_t> metrics_, confirm_metrics_;  // of the problem's costs
+  std::vector<double> limits_;                          // of the first round, kept
+  std::vector<std::vector<double>> factors_;
+  SearchOutcome outcome_;
+};
+
+}  // namespace
+
+SearchOutcome search_network(const Network& network, const Accelerator& accelerator,
+                             const SearchModels& models, const CostTable& losses,
+                             const SearchRequest& request,
+                             const std::function<void(const std::string&)>& progress) {
+  return Search(network, accelerator, models, losses, request, progress).run();
+}
+
+}  // namespace widthwise
