@@ -18,6 +18,7 @@ constexpr double kPenalty = 100;     // of a unit of excess, at first
 constexpr double kMostPenalty = 1e9;
 constexpr int kMostPoints = 400;  // per node
 constexpr double kActive = 1e-9;  // share of a point in a mixture
+constexpr std::size_t kMostOpenBytes = std::size_t{512} << 20U;
 
 struct Node {
   std::unique_ptr<Relaxation> relaxation;
