@@ -34,11 +34,14 @@ struct Node {
   }
 };
 
-/// A group, and which of its options go to the one side.
+/// A group, and which of its options go to the one side. The children are: the group has an option
+/// of the left; and neither it has one nor has any of its peers, groups of the same kind with the
+/// same options open, which could change places with it.
 struct Branch {
   std::uint32_t begin = 0;
   std::uint32_t end = 0;
   std::vector<char> left;
+  std::vector<std::uint32_t> peers;  // their first options
 };
 
 class Search {
@@ -319,6 +322,24 @@ class Search {
     branch.end = relaxation.first()[group + 1];
   }
 
+  void find_peers(const Relaxation& relaxation, const std::vector<char>& keep,
+                  Branch& branch) const {
+    const std::uint32_t count = branch.end - branch.begin;
+    const std::uint32_t own = reduced_.group_of[relaxation.id(branch.begin)];
+    for (std::size_t g = 0; g < relaxation.groups(); ++g) {
+      const std::uint32_t begin = relaxation.first()[g];
+      const std::uint32_t other = reduced_.group_of[relaxation.id(begin)];
+      if (other == own || reduced_.kind[other] != reduced_.kind[own]) continue;
+      bool alike = relaxation.first()[g + 1] - begin == count;
+      for (std::uint32_t o = 0; o < count && alike; ++o) {
+        alike = keep[begin + o] == keep[branch.begin + o] &&
+                relaxation.id(begin + o) - reduced_.first[other] ==
+                    relaxation.id(branch.begin + o) - reduced_.first[own];
+      }
+      if (alike) branch.peers.push_back(begin);
+    }
+  }
+
   /// Points of the mixture only, with their shares.
   void drop_idle_points(Node& node) {
     std::vector<Point> active;
@@ -371,13 +392,16 @@ class Search {
       if (gone_ * 4 < node.relaxation->options()) break;
       node = restricted(node, keep);
     }
-    const Branch split = branch(node, keep);
+    Branch split = branch(node, keep);
+    find_peers(*node.relaxation, keep, split);
     for (const char side : {char{0}, char{1}}) {
       std::vector<char> kept = keep;
       bool any = false;
       for (std::uint32_t o = split.begin; o < split.end; ++o) {
         if (split.left[o - split.begin] != side) kept[o] = 0;
         any = any || kept[o] != 0;
+        if (side == 1 || kept[o] != 0) continue;
+        for (const std::uint32_t peer : split.peers) kept[peer + o - split.begin] = 0;
       }
       if (any) children.push_back(restricted(node, kept));
     }

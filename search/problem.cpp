@@ -203,7 +203,7 @@ class Checker {
   }
 
   void objective() {
-    const Objective& objective = problem_.objective;
+    const ObjectiveWeights& objective = problem_.objective;
     const auto is_weight = [](double w) { return std::isfinite(w) && w >= 0; };
     if (!objective.costs.empty() && objective.costs.size() != problem_.costs.size()) {
       unsound(problem_.place, "minimize",

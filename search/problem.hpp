@@ -82,7 +82,7 @@ struct Budget {
 };
 
 /// Weights of a sum, not negative.
-struct Objective {
+struct ObjectiveWeights {
   double loss = 1;
   std::vector<double> costs = {};  // as Problem::costs; empty: all 0
 };
@@ -113,7 +113,7 @@ struct Problem {
   std::vector<Tie> ties;
   std::vector<Pin> pins;
   std::vector<Budget> budgets;
-  Objective objective;
+  ObjectiveWeights objective;
   std::vector<StoredTensor> tensors;
   std::vector<LinkedCost> linked;
   SourcePlace place = {};

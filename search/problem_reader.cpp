@@ -180,19 +180,6 @@ class ProblemReader {
     }
   }
 
-  /// w4a8, where that is allowed.
-  std::optional<LayerWidths> short_form(const YamlNode& node, const std::string& path) {
-    if (node.kind == YamlNode::Kind::scalar) {
-      try {
-        return parse_uniform_assignment(node.text).defaults;
-      } catch (const InputError&) {
-      }
-    }
-    problems_.error(node.place, path,
-                    "expected widths of 1..16 such as w4a8, got " + describe(node));
-    return std::nullopt;
-  }
-
   void pins() {
     MapReader reader = root_.map("pins", Need::optional);
     for (const YamlNode& entry : reader.entries()) {
@@ -211,7 +198,7 @@ class ProblemReader {
         pin.finish();
         if (has_weight && !wrong) widths = read;
       } else {
-        widths = short_form(entry, path);
+        widths = read_short_widths(entry, path, problems_);
       }
       if (!index || !widths) continue;
       const std::vector<Option>& options = problem_.groups[*index].options;
@@ -238,41 +225,9 @@ class ProblemReader {
       Budget budget;
       budget.place = entry.place;
       budget.metric = which.value_or(kLoss);
-      if (read_form(form, budget.form) && which) problem_.budgets.push_back(budget);
+      if (read_budget_form(form, budget.form, problems_) && which)
+        problem_.budgets.push_back(budget);
     }
-  }
-
-  bool read_form(MapReader& reader, BudgetForm& form) {
-    const int forms = (reader.has("max") ? 1 : 0) + (reader.has("fraction") ? 1 : 0) +
-                      (reader.has("relative_to") || reader.has("share") ? 1 : 0);
-    bool good = forms == 1;
-    if (!good) {
-      problems_.error(reader.place(), reader.path(),
-                      "expected one of {max: 4.2}, {fraction: 0.5} and {relative_to: w8a8, share: "
-                      "0.5}");
-    }
-    if (reader.has("max")) {
-      form.kind = BudgetForm::Kind::max;
-      good = reader.number("max", Need::required, form.value, kNotNegative) && good;
-    }
-    if (reader.has("fraction")) {
-      form.kind = BudgetForm::Kind::fraction;
-      good = reader.number("fraction", Need::required, form.value, {0, 1}) && good;
-    }
-    if (reader.has("relative_to") || reader.has("share")) {
-      form.kind = BudgetForm::Kind::share;
-      good = reader.number("share", Need::required, form.value, kNotNegative) && good;
-      const YamlNode* node = reader.take("relative_to", Need::required);
-      const auto widths =
-          node == nullptr ? std::nullopt : short_form(*node, reader.path_of("relative_to"));
-      form.reference = widths.value_or(LayerWidths{});
-      good = good && widths.has_value();
-    }
-    for (const std::string_view key : {"max", "fraction", "relative_to", "share"}) {
-      reader.take(key, Need::optional);
-    }
-    reader.finish();
-    return good;
   }
 
   MapReader root_;
@@ -291,6 +246,52 @@ Problem read(YamlDocument document) {
 }
 
 }  // namespace
+
+std::optional<LayerWidths> read_short_widths(const YamlNode& node, const std::string& path,
+                                             Diagnostics& problems) {
+  if (node.kind == YamlNode::Kind::scalar) {
+    try {
+      return parse_uniform_assignment(node.text).defaults;
+    } catch (const InputError&) {
+    }
+  }
+  problems.error(node.place, path, "expected widths of 1..16 such as w4a8, got " + describe(node));
+  return std::nullopt;
+}
+
+bool read_budget_form(MapReader& reader, BudgetForm& form, Diagnostics& problems) {
+  const int forms = (reader.has("max") ? 1 : 0) + (reader.has("fraction") ? 1 : 0) +
+                    (reader.has("relative_to") || reader.has("share") ? 1 : 0);
+  bool good = forms == 1;
+  if (!good) {
+    problems.error(reader.place(), reader.path(),
+                   "expected one of {max: 4.2}, {fraction: 0.5} and {relative_to: w8a8, share: "
+                   "0.5}");
+  }
+  if (reader.has("max")) {
+    form.kind = BudgetForm::Kind::max;
+    good = reader.number("max", Need::required, form.value, kNotNegative) && good;
+  }
+  if (reader.has("fraction")) {
+    form.kind = BudgetForm::Kind::fraction;
+    good = reader.number("fraction", Need::required, form.value, {0, 1}) && good;
+  }
+  if (reader.has("relative_to") || reader.has("share")) {
+    form.kind = BudgetForm::Kind::share;
+    good = reader.number("share", Need::required, form.value, kNotNegative) && good;
+    const YamlNode* node = reader.take("relative_to", Need::required);
+    const auto widths = node == nullptr
+                            ? std::nullopt
+                            : read_short_widths(*node, reader.path_of("relative_to"), problems);
+    form.reference = widths.value_or(LayerWidths{});
+    good = good && widths.has_value();
+  }
+  for (const std::string_view key : {"max", "fraction", "relative_to", "share"}) {
+    reader.take(key, Need::optional);
+  }
+  reader.finish();
+  return good;
+}
 
 Problem read_problem(const std::string& path) { return read(load_yaml(path)); }
 

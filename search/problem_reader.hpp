@@ -20,9 +20,11 @@
 // Numbers are in the units that the names of the costs say.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "models/config/yaml_reader.hpp"
 #include "search/problem.hpp"
 
 namespace widthwise {
@@ -32,5 +34,13 @@ Problem read_problem(const std::string& path);
 
 /// The same from text; `file` names it in messages.
 Problem parse_problem(std::string_view text, const std::string& file);
+
+/// "w4a8"; nothing after adding a diagnostic.
+std::optional<LayerWidths> read_short_widths(const YamlNode& node, const std::string& path,
+                                             Diagnostics& problems);
+
+/// One of {max: 4.2}, {fraction: 0.5} and {relative_to: w8a8, share: 0.5}, the whole mapping. False
+/// after adding diagnostics.
+bool read_budget_form(MapReader& reader, BudgetForm& form, Diagnostics& problems);
 
 }  // namespace widthwise

@@ -2,13 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <compare>
 #include <numeric>
 
 namespace widthwise::search {
 
 namespace {
 
-double weighted(const Objective& objective, double loss, const double* costs) {
+double weighted(const ObjectiveWeights& objective, double loss, const double* costs) {
   double value = objective.loss * loss;
   for (std::size_t m = 0; m < objective.costs.size(); ++m) value += objective.costs[m] * costs[m];
   return value;
@@ -38,6 +39,7 @@ class Reducer {
       drop_dominated();
     }
     scale();
+    find_kinds();
     return std::move(result_);
   }
 
@@ -254,6 +256,35 @@ class Reducer {
       const double spread = whole_[row].greatest - whole_[row].least;
       const double unit = limit > 0 ? limit : spread > 0 ? spread : 1;
       result_.excess_unit.push_back(unit / scale);
+    }
+  }
+
+  void find_kinds() {
+    for (std::uint32_t g = 0; g < result_.groups(); ++g) {
+      result_.kind.push_back(g);
+      result_.group_of.insert(result_.group_of.end(), result_.first[g + 1] - result_.first[g], g);
+    }
+    if (problem_.is_linked()) return;  // places in the graph of tensors tell groups apart
+    const auto options = [&](std::uint32_t g) { return result_.first[g + 1] - result_.first[g]; };
+    const auto order = [&](std::uint32_t a, std::uint32_t b) {
+      if (options(a) != options(b)) return options(a) <=> options(b);
+      for (const std::vector<double>& values : result_.values) {
+        for (std::uint32_t o = 0; o < options(a); ++o) {
+          const double of_a = values[result_.first[a] + o];
+          const double of_b = values[result_.first[b] + o];
+          if (of_a != of_b)
+            return of_a < of_b ? std::strong_ordering::less : std::strong_ordering::greater;
+        }
+      }
+      return std::strong_ordering::equal;
+    };
+    std::vector<std::uint32_t> sorted = result_.kind;
+    std::stable_sort(sorted.begin(), sorted.end(),
+                     [&](std::uint32_t a, std::uint32_t b) { return order(a, b) < 0; });
+    for (std::size_t i = 1; i < sorted.size(); ++i) {
+      if (order(sorted[i - 1], sorted[i]) == 0) {
+        result_.kind[sorted[i]] = result_.kind[sorted[i - 1]];
+      }
     }
   }
 

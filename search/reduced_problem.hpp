@@ -39,7 +39,10 @@ struct ReducedProblem {
   std::vector<std::uint32_t> first;               // per group its first option; and the end
   std::vector<std::vector<std::size_t>> origin;   // per option: the options of the members
   std::vector<BitWidth> activation;               // per option
-  std::vector<std::vector<double>> values;        // per row, per option
+  std::vector<std::uint32_t> group_of;            // per option
+  // Per group: groups of one kind have the same values, option by option, and may change places.
+  std::vector<std::uint32_t> kind;
+  std::vector<std::vector<double>> values;  // per row, per option
 
   std::vector<std::size_t> budgets;  // kept ones, of the problem
   std::vector<double> limits;        // per kept budget
@@ -60,7 +63,7 @@ struct ReducedProblem {
 
 /// What is minimized and which budgets are kept: rows of a problem to be.
 struct Rows {
-  Objective objective;
+  ObjectiveWeights objective;
   std::vector<std::size_t> budgets;  // that are looked at; those that always hold are left out
 };
 
