@@ -318,8 +318,17 @@ std::optional<Choice> metropolis(const Problem& problem, const BaselineOptions& 
     }));
   }
   Totals now = sets.totals_of(state);
-  const double start = std::abs(objective_value(problem, now));
-  const double scale = start > 0 ? start : 1;
+  double range = 0;
+  for (std::size_t s = 0; s < sets.size(); ++s) {
+    double low = kInfinity;
+    double high = -kInfinity;
+    for (const std::size_t e : open[s]) {
+      low = std::min(low, objective_value(problem, sets.own(s, e)));
+      high = std::max(high, objective_value(problem, sets.own(s, e)));
+    }
+    range += high - low;
+  }
+  const double scale = range > 0 ? range : 1;
   const auto energy = [&](const Totals& sums) {
     return objective_value(problem, sums) / scale + 10 * sets.excess(sums);
   };

@@ -22,8 +22,8 @@
 //
 // metropolis: AMED (arXiv 2205.15437): a random walk over options with widths in a given set; a
 // change of one group is accepted with probability min(1, exp((E(x) - E(x')) / T)), E = objective /
-// |objective of the start| + 10 excess. Totals are only evaluated, never looked into. (AMED's score
-// is a logarithm of a weighted sum of loss and latency.)
+// its range + 10 excess. Totals are only evaluated, never looked into. (AMED's score is a logarithm
+// of a weighted sum of loss and latency.)
 //
 // budget_rounds: HAQ (arXiv 1811.08886): from the least own losses, rounds over the groups, the
 // last first, each lowering its weight width and then its activation width by a step, until the

@@ -196,7 +196,10 @@ class Search {
       query = master.multipliers();
     }
     mixture_ = master.mixture();
-    if (is_root && multipliers_.empty()) multipliers_ = node.multipliers;
+    if (is_root && multipliers_.empty()) {
+      multipliers_ = node.multipliers;
+      root_bound_ = best;
+    }
     if (node.bound < cutoff()) return true;
     pruned_at(node.bound);
     return false;
@@ -462,6 +465,7 @@ class Search {
                        ? best_
                        : objective_value(problem_, totals(problem_, *best_choice_));
     result.bound = bound == best_ ? result.value : shift + scale * bound;
+    result.root_bound = shift + scale * root_bound_;
     result.complete = bound >= cutoff() || bound == best_;
     for (std::size_t k = 0; k < multipliers_.size(); ++k) {
       result.multipliers.push_back(multipliers_[k] * scale / reduced_.scale[k + 1]);
@@ -481,6 +485,7 @@ class Search {
   std::multimap<double, Node> open_;
   std::size_t open_bytes_ = 0;
   std::vector<double> multipliers_;
+  double root_bound_ = -kInfinity;
   std::size_t nodes_ = 0;
   // of the node at hand
   std::vector<double> mixture_;

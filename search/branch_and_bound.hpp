@@ -33,6 +33,7 @@ struct SearchResult {
   std::optional<Choice> choice;
   double value = 0;                 // of it: objective, or excess as a share of the limit
   double bound = 0;                 // no choice has less
+  double root_bound = 0;            // before branching
   bool complete = false;            // the gap asked for is proven (or no choice exists)
   std::vector<double> multipliers;  // per kept budget, at the root, in units of the problem
   std::size_t nodes = 0;

@@ -7,7 +7,6 @@
 #include "search/branch_and_bound.hpp"
 #include "search/budgets.hpp"
 #include "search/milp.hpp"
-#include "search/solver_limits.hpp"
 
 namespace widthwise {
 
@@ -43,7 +42,7 @@ class Solver {
       solution_.budgets.push_back({0, budget.limit, false, 0});
     }
     auto relaxation = problem_.is_linked()
-                          ? search::linked_relaxation(reduced_, search::kMostTableEntries)
+                          ? search::linked_relaxation(reduced_, options_.most_table_entries)
                           : search::separable_relaxation(reduced_);
     if (relaxation == nullptr) {
       solve_whole();
@@ -98,7 +97,7 @@ class Solver {
   // ---- by Lagrangian bounds
 
   [[nodiscard]] std::unique_ptr<search::Relaxation> fresh_relaxation() const {
-    return problem_.is_linked() ? search::linked_relaxation(reduced_, search::kMostTableEntries)
+    return problem_.is_linked() ? search::linked_relaxation(reduced_, options_.most_table_entries)
                                 : search::separable_relaxation(reduced_);
   }
 
@@ -147,6 +146,7 @@ class Solver {
       use.shadow_price = result.multipliers[k];
       use.binding = use.shadow_price > 0;
     }
+    solution_.relaxation = result.root_bound;
     take(*result.choice, result.value, result.bound, result.complete);
   }
 

@@ -35,6 +35,8 @@ struct SolveOptions {
   double time_limit_s = 60;
   std::optional<Choice> start = std::nullopt;  // e.g. of a similar problem; need not be feasible
   std::vector<double> multipliers = {};        // per budget, e.g. of a similar problem
+  /// Of the dynamic program over stored widths; where it would need more, Cbc takes over.
+  std::size_t most_table_entries = 20'000'000;
 };
 
 struct BudgetUse {
@@ -66,8 +68,9 @@ struct Shortfall {
 struct Solution {
   SolveStatus status = SolveStatus::time_limit;
   double objective = std::numeric_limits<double>::infinity();
-  double bound = -std::numeric_limits<double>::infinity();  // no choice has less
-  double gap = std::numeric_limits<double>::infinity();     // (objective - bound) / |objective|
+  double bound = -std::numeric_limits<double>::infinity();       // no choice has less
+  double relaxation = -std::numeric_limits<double>::infinity();  // bound before any branching
+  double gap = std::numeric_limits<double>::infinity();  // (objective - bound) / |objective|
   std::optional<Choice> choice;
   Totals totals;                       // of the choice
   std::vector<BudgetUse> budgets;      // as in the problem
