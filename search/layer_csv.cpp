@@ -109,7 +109,10 @@ class Parser {
           "expected a header such as '" + std::string(header) + "', got the end of the file");
       return std::move(csv_);
     }
-    if (!read_header(next_line())) return std::move(csv_);
+    if (!read_header(next_line())) {
+      csv_.header.clear();
+      return std::move(csv_);
+    }
     while (!text_.empty() && problems_.items().size() < kMostMistakes) read_row(next_line());
     if (csv_.rows.empty() && problems_.empty()) {
       problems_.error({csv_.file, line_ + 1, 1}, "",

@@ -29,8 +29,9 @@ struct LayerCsv {
   [[nodiscard]] std::optional<std::size_t> column(std::string_view name) const;
 };
 
-/// Adds what is wrong to `problems`, at most a hundred mistakes; broken rows are left out. `header`
-/// is an example for a file without one.
+/// Adds what is wrong to `problems`, about a hundred mistakes at most; broken rows are left out. A
+/// header that is not sound is left out with all rows. `header` is an example for a file without
+/// one.
 LayerCsv parse_layer_csv(std::string_view text, const std::string& file, std::string_view header,
                          Diagnostics& problems);
 
