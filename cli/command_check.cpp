@@ -21,6 +21,7 @@
 #include "models/network/onnx_import.hpp"
 #include "models/table/layer_grid.hpp"
 #include "models/table/table_csv.hpp"
+#include "search/problem_reader.hpp"
 
 namespace widthwise {
 
@@ -34,12 +35,13 @@ void check_accelerator(const std::string& path) {
 void check_energy(const std::string& path) { read_energy_table(path); }
 void check_network(const std::string& path) { read_network(path); }
 void check_assignment(const std::string& path) { read_assignment(path); }
+void check_problem(const std::string& path) { read_problem(path); }
 void check_experiment(const std::string& path) { prepare_run(read_experiment(path)); }
 
 constexpr std::pair<std::string_view, Check> kChecks[] = {
     {"accelerator", check_accelerator}, {"energy", check_energy},
     {"network", check_network},         {"assignment", check_assignment},
-    {"experiment", check_experiment},
+    {"experiment", check_experiment},   {"problem", check_problem},
 };
 
 /// Returns what the file is: "accelerator/1", "ONNX". Throws InputError.

@@ -17,6 +17,7 @@
 #include "models/network/assignment_reader.hpp"
 #include "models/network/network_yaml.hpp"
 #include "models/table/table_csv.hpp"
+#include "search/problem_reader.hpp"
 
 namespace widthwise {
 
@@ -45,7 +46,12 @@ std::string description(Shipped kind, const std::string& path) {
     return "ONNX file";
   }
   try {
-    if (kind == Shipped::tables) {
+    if (kind == Shipped::problems) {
+      const Problem problem = read_problem(path);
+      return fmt::format("{}, {}", counted(problem.groups.size(), "group"),
+                         counted(problem.budgets.size(), "budget"));
+    }
+    if (kind == Shipped::tables || kind == Shipped::sensitivities) {
       const CostTable table = read_cost_table(path);
       return table.said("measured")
           .value_or(fmt::format("{}, {}", counted(table.layers.size(), "layer"),

@@ -54,6 +54,7 @@ class ExperimentReader {
     request.trace = given(outputs, "trace", Need::optional);
     request.vcd = given(outputs, "vcd", Need::optional);
     outputs.finish();
+    root_.take("search", Need::optional);  // search_experiment.cpp reads it
     root_.finish();
     return request;
   }

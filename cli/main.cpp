@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <iostream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -12,6 +13,8 @@
 #include "cli/command_check.hpp"
 #include "cli/command_list.hpp"
 #include "cli/command_run.hpp"
+#include "cli/command_search.hpp"
+#include "cli/command_solve.hpp"
 #include "cli/command_table.hpp"
 #include "cli/error_output.hpp"
 #include "cli/exit_code.hpp"
@@ -170,6 +173,98 @@ CLI::App* add_table(CLI::App& app, TableOptions& options) {
   return table;
 }
 
+struct SolveWords {
+  std::string problem, json, report, assignment, csv, gap, time_limit, front, front_cost;
+  bool baselines = false;
+  bool quiet = false;
+};
+
+/// Options that `solve` and `search` share.
+void add_solving(CLI::App& command, SolveWords& words) {
+  command.add_option("--gap", words.gap, "Relative gap that is good enough; 0 (the default): proof");
+  command.add_option("--time-limit", words.time_limit, "Seconds for the proof (60)");
+  command.add_option("--front", words.front, "Points of the front of loss against a cost");
+  command.add_option("--front-cost", words.front_cost,
+                     "The cost; by default that of the first budget");
+  command.add_flag("--baselines", words.baselines, "What other methods find");
+  command.add_option("--json", words.json, "Write the answer as JSON");
+  command.add_option("--csv", words.csv, "Write the front as CSV");
+  command.add_option("--assignment", words.assignment, "Write the widths as a file for --bits");
+  command.add_option("--report", words.report, "Write a page (HTML)");
+}
+
+CLI::App* add_solve(CLI::App& app, SolveWords& words) {
+  CLI::App* solve = app.add_subcommand("solve", "Best widths of a bit-width problem, with proof");
+  solve->add_option("problem", words.problem, "Problem: file or shipped name")->required();
+  add_solving(*solve, words);
+  solve->add_flag("-q,--quiet", words.quiet, "Print nothing");
+  return solve;
+}
+
+SolveCommand solve_command_of(const CLI::App& command, const SolveWords& words) {
+  SolveCommand solve;
+  solve.problem = Given{words.problem, SourcePlace{"solve"}, ""};
+  solve.json = given(command, "--json", words.json);
+  solve.report = given(command, "--report", words.report);
+  solve.assignment = given(command, "--assignment", words.assignment);
+  solve.csv = given(command, "--csv", words.csv);
+  solve.gap = given(command, "--gap", words.gap);
+  solve.time_limit = given(command, "--time-limit", words.time_limit);
+  solve.front = given(command, "--front", words.front);
+  solve.front_cost = given(command, "--front-cost", words.front_cost);
+  solve.baselines = words.baselines;
+  solve.quiet = words.quiet;
+  return solve;
+}
+
+/// The options of `search` besides those of add_solving().
+struct SearchOptions {
+  SolveWords solving;
+  RunOptions inputs;
+  std::string experiment, jobs, losses;
+  bool no_cache = false;
+};
+
+CLI::App* add_search(CLI::App& app, SearchOptions& options) {
+  CLI::App* search = app.add_subcommand(
+      "search", "Best widths of a network on an accelerator under budgets, with proof");
+  search->add_option("experiment", options.experiment, "Experiment file with a search section")
+      ->required();
+  add_inputs(*search, options.inputs);
+  add_solving(*search, options.solving);
+  search->add_option("--losses", options.losses, "Write the losses as a table");
+  search->add_option("--jobs", options.jobs, "Worker processes; by default as many as processors");
+  search->add_flag("--no-cache", options.no_cache, "Compute everything, keep nothing");
+  return search;
+}
+
+SearchCommand search_command_of(const CLI::App& command, const SearchOptions& options) {
+  const SolveWords& words = options.solving;
+  SearchCommand search;
+  const Given experiment{options.experiment, SourcePlace{"search"}, ""};
+  search.experiment = read_search_experiment(find_file(Shipped::experiments, experiment));
+  RunRequest said = inputs_of(command, options.inputs);
+  said.fill_from(search.experiment.run);
+  search.experiment.run = std::move(said);
+  search.json = given(command, "--json", words.json);
+  search.report = given(command, "--report", words.report);
+  search.assignment = given(command, "--assignment", words.assignment);
+  search.csv = given(command, "--csv", words.csv);
+  search.gap = given(command, "--gap", words.gap);
+  search.time_limit = given(command, "--time-limit", words.time_limit);
+  search.jobs = given(command, "--jobs", options.jobs);
+  search.losses = given(command, "--losses", options.losses);
+  if (auto points = given(command, "--front", words.front)) {
+    search.experiment.front_points = std::move(points);
+  }
+  if (auto cost = given(command, "--front-cost", words.front_cost)) {
+    search.experiment.front_cost = std::move(cost);
+  }
+  search.no_cache = options.no_cache;
+  search.quiet = options.inputs.quiet;
+  return search;
+}
+
 TableCommand table_command_of(const CLI::App& command, const TableOptions& options) {
   TableCommand table;
   table.run = inputs_of(command, options.inputs);
@@ -222,6 +317,12 @@ int run_program(int argc, char** argv) {
   TableOptions table_options;
   const CLI::App* table = add_table(app, table_options);
 
+  SearchOptions search_options;
+  const CLI::App* search = add_search(app, search_options);
+
+  SolveWords solve_words;
+  const CLI::App* solve = add_solve(app, solve_words);
+
   std::vector<std::string> files;
   CLI::App* check = app.add_subcommand("check", "Read files and say what is wrong with them");
   check->add_option("files", files, "YAML, ONNX or CSV files")->required();
@@ -229,7 +330,8 @@ int run_program(int argc, char** argv) {
   std::string kind;
   CLI::App* list = app.add_subcommand("list", "What comes with the program");
   list->add_option("kind", kind,
-                   "accelerators, networks, assignments, energy, experiments or tables");
+                   "accelerators, networks, assignments, energy, experiments, tables, "
+                   "sensitivities or problems");
 
   check_command_name(app, argc, argv);
   try {
@@ -248,6 +350,12 @@ int run_program(int argc, char** argv) {
   }
   if (table->parsed()) {
     return table_command(table_command_of(*table, table_options));
+  }
+  if (search->parsed()) {
+    return search_command(search_command_of(*search, search_options));
+  }
+  if (solve->parsed()) {
+    return solve_command(solve_command_of(*solve, solve_words));
   }
   if (check->parsed()) {
     return check_command(files);

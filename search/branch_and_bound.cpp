@@ -1,6 +1,7 @@
 #include "search/branch_and_bound.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -378,7 +379,8 @@ class Search {
       if (!bound(node, is_root)) return children;
       drop_idle_points(node);
       bool possible = promising(node, keep);
-      if (is_root && possible) {
+      const bool now_and_then = nodes_ >= 64 && std::has_single_bit(nodes_);
+      if ((is_root || now_and_then) && possible) {
         improve(node);
         if (finished()) return children;
         if (node.bound >= cutoff()) {

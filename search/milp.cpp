@@ -15,6 +15,9 @@ namespace widthwise::search {
 
 namespace {
 
+/// Cbc's tolerances are absolute; the objective may be a small part of its range.
+constexpr double kObjectiveRange = 1e4;
+
 class Model {
  public:
   explicit Model(const ReducedProblem& problem) : problem_(problem) {
@@ -23,6 +26,8 @@ class Model {
       stored_widths();
       links();
     }
+    if (problem.scale[0] != 1) objective_scale_ = kObjectiveRange;
+    for (double& value : value_[0]) value *= objective_scale_;
     for (std::size_t k = 0; k < problem.limits.size(); ++k) {
       row(-kInfinity, problem.limits[k]);
       for (int column = 0; column < columns(); ++column) {
@@ -41,6 +46,8 @@ class Model {
       if (integer_[static_cast<std::size_t>(column)] != 0) solver.setInteger(column);
     }
   }
+
+  [[nodiscard]] double objective_scale() const { return objective_scale_; }
 
   [[nodiscard]] std::vector<std::uint32_t> options(const double* solution) const {
     std::vector<std::uint32_t> chosen;
@@ -158,6 +165,7 @@ class Model {
   }
 
   const ReducedProblem& problem_;
+  double objective_scale_ = 1;
   std::vector<std::vector<double>> value_;  // per row of the problem, per column
   std::vector<double> low_;
   std::vector<double> high_;
@@ -193,7 +201,7 @@ MilpResult solve_by_cbc(const Problem& problem, const ReducedProblem& reduced, d
       [](CbcModel* /*model*/, int /*where*/) { return 0; }, data);
   MilpResult result;
   result.finished = cbc.status() == 0 && !cbc.isAbandoned();
-  result.bound = cbc.getBestPossibleObjValue();
+  result.bound = cbc.getBestPossibleObjValue() / model.objective_scale();
   const double* solution = cbc.bestSolution();
   if (solution == nullptr) {
     result.infeasible = result.finished && cbc.isProvenInfeasible();

@@ -119,6 +119,7 @@ class Builder {
       group_of_[id] = static_cast<std::ptrdiff_t>(built_.problem.groups.size());
       built_.problem.groups.push_back(std::move(group));
       built_.layers.push_back(id);
+      built_.weighted.push_back(layer.weights > 0);
     }
   }
 
@@ -384,8 +385,9 @@ Assignment NetworkProblem::assignment(const Choice& choice, const std::string& n
   assignment.name = name;
   for (std::size_t g = 0; g < choice.size(); ++g) {
     const Option& option = problem.groups[g].options[choice[g]];
-    assignment.rules.push_back(
-        {problem.groups[g].name, option.weight_bits, option.activation_bits, {}});
+    WidthRule rule{problem.groups[g].name, std::nullopt, option.activation_bits, {}};
+    if (weighted[g]) rule.weight = option.weight_bits;
+    assignment.rules.push_back(std::move(rule));
   }
   return assignment;
 }

@@ -38,6 +38,7 @@ struct NetworkProblemRequest {
 struct NetworkProblem {
   Problem problem;              // without budgets and objective, which are the caller's to add
   std::vector<LayerId> layers;  // of each group
+  std::vector<bool> weighted;   // whether it has weights
 
   /// The widths of a choice, one rule per group.
   [[nodiscard]] Assignment assignment(const Choice& choice, const std::string& name) const;

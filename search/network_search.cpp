@@ -36,7 +36,7 @@ MetricId metric_of(const std::vector<std::string>& costs, const std::string& nam
   return static_cast<MetricId>(std::find(costs.begin(), costs.end(), name) - costs.begin());
 }
 
-/// Objective, budgets and ties onto a problem that has its groups.
+/// ObjectiveWeights, budgets and ties onto a problem that has its groups.
 void complete(Problem& problem, const SearchRequest& request, const std::vector<double>& limits,
               Diagnostics& problems) {
   problem.objective.loss = 0;

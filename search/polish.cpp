@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::size_t kCandidates = 400;
 constexpr std::size_t kLinkedCandidates = 120;
-constexpr std::size_t kLinkedPairs = 40;
+constexpr std::size_t kLinkedPairs = 100;
 constexpr std::size_t kMostRounds = 60;
 constexpr double kLeastGain = 1e-12;
 
@@ -37,6 +37,9 @@ class Polish {
     const auto by_rise = [this](std::uint32_t a, std::uint32_t b) {
       return rise_[a] < rise_[b] || (rise_[a] == rise_[b] && a < b);
     };
+    possible_ = candidates_;
+    // Changes, and the ways back.
+    std::erase_if(candidates_, [&](std::uint32_t o) { return is_chosen(o); });
     const std::size_t most = relaxation_.is_separable() ? kCandidates : kLinkedCandidates;
     if (candidates_.size() > most) {
       const auto middle = candidates_.begin() + static_cast<std::ptrdiff_t>(most);
@@ -44,6 +47,13 @@ class Polish {
       candidates_.erase(middle, candidates_.end());
     }
     std::sort(candidates_.begin(), candidates_.end(), by_rise);
+    std::vector<char> seen(relaxation_.groups(), 0);
+    const std::size_t changes = candidates_.size();
+    for (std::size_t i = 0; i < changes; ++i) {
+      const std::uint32_t group = group_of_[candidates_[i]];
+      if (seen[group] == 0) candidates_.push_back(options_[group]);
+      seen[group] = 1;
+    }
     std::size_t rounds = 0;
     while (rounds++ < kMostRounds && (improve_by_one() || improve_by_two())) {
     }
@@ -111,7 +121,7 @@ class Polish {
     std::vector<double> rows(rows_.size());
     std::uint32_t best = kGone;
     double least = rows_[0] - kLeastGain;
-    for (const std::uint32_t o : candidates_) {
+    for (const std::uint32_t o : possible_) {
       if (is_chosen(o)) continue;
       after(o, rows);
       if (rows[0] < least && excess(rows) <= 0) {
@@ -196,6 +206,7 @@ class Polish {
   std::vector<double> rows_;
   std::vector<std::uint32_t> group_of_;
   std::vector<std::uint32_t> candidates_;
+  std::vector<std::uint32_t> possible_;  // all of them, before the choice of some
 };
 
 }  // namespace

@@ -38,7 +38,7 @@ class Reducer {
       drop_idle_budgets();
       drop_dominated();
     }
-    scale();
+    scale(reduction == Reduction::full);
     find_kinds();
     return std::move(result_);
   }
@@ -233,8 +233,16 @@ class Reducer {
     result_.origin.resize(to);
   }
 
-  void scale() {
+  void scale(bool shifted) {
     for (std::size_t row = 0; row < row_count(); ++row) {
+      if (!shifted) {
+        result_.scale.push_back(1);
+        result_.shift.push_back(0);
+        if (row == 0) continue;
+        result_.limits.push_back(highest_allowed(problem_.budgets[result_.budgets[row - 1]].limit));
+        result_.excess_unit.push_back(1);
+        continue;
+      }
       const RowRange all = range(row);
       const double limit = row == 0 ? 0 : problem_.budgets[result_.budgets[row - 1]].limit;
       double scale = all.greatest - all.least;

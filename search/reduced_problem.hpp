@@ -69,7 +69,7 @@ struct Rows {
 
 enum class Reduction {
   full,
-  ties_only,  // all options and budgets stay: the plain model, for comparison
+  ties_only,  // all options and budgets stay, in the problem's own units: the plain model
 };
 
 /// The problem has been checked.

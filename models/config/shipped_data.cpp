@@ -29,8 +29,9 @@ bool has_data_extension(const fs::path& path) {
 
 /// Problems and tables are no networks, though they lie among them.
 bool is_elsewhere(Shipped kind, const fs::path& relative) {
+  const fs::path first = *relative.begin();
   return kind == Shipped::networks &&
-         (*relative.begin() == "problems" || *relative.begin() == "tables");
+         (first == "problems" || first == "tables" || first == "sensitivities");
 }
 
 std::string& said_folder() {
@@ -64,6 +65,8 @@ const std::vector<ShippedFolder>& shipped_folders() {
       {Shipped::energy, "energy", "energy table", "configs/energy"},
       {Shipped::experiments, "experiments", "experiment", "configs/experiments"},
       {Shipped::tables, "tables", "cost table", "workloads/tables"},
+      {Shipped::sensitivities, "sensitivities", "table of losses", "workloads/sensitivities"},
+      {Shipped::problems, "problems", "problem", "workloads/problems"},
   };
   return folders;
 }

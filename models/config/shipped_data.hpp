@@ -15,7 +15,16 @@
 
 namespace widthwise {
 
-enum class Shipped { accelerators, networks, assignments, energy, experiments, tables };
+enum class Shipped {
+  accelerators,
+  networks,
+  assignments,
+  energy,
+  experiments,
+  tables,
+  sensitivities,
+  problems
+};
 
 struct ShippedFolder {
   Shipped kind;

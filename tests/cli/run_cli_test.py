@@ -97,7 +97,33 @@ DATA = {
     "configs/assignments/mixed.yaml": ASSIGNMENT,
     "configs/experiments/first.yaml": EXPERIMENT,
     "workloads/net.yaml": NETWORK,
-    "workloads/problems/budget.yaml": "schema: problem/1\n",
+    "workloads/problems/budget.yaml": """\
+schema: problem/1
+name: two layers
+minimize: loss
+costs: [size_kib]
+groups:
+  - name: one
+    options:
+      - {weight_bits: 4, loss: 0.5, size_kib: 2}
+      - {weight_bits: 8, loss: 0.1, size_kib: 4}
+  - name: two
+    options:
+      - {weight_bits: 4, loss: 0.3, size_kib: 1}
+      - {weight_bits: 8, loss: 0.2, size_kib: 2}
+budgets: {size_kib: {max: 5}}
+""",
+    "workloads/sensitivities/falling.csv": """\
+layer,weight_bits,activation_bits,loss
+hidden,4,4,3
+hidden,4,8,2
+hidden,8,4,1.5
+hidden,8,8,1
+last,4,4,3
+last,4,8,2
+last,8,4,1.5
+last,8,8,1
+""",
     "workloads/tables/measured.csv": """\
 # source: measured by hand
 # leaves_out: last
@@ -462,7 +488,7 @@ class BadInputTest(ProgramTest):
     def test_bad_command_lines(self):
         self.assert_refused(
             self.run_program("chek", "tiny.yaml"),
-            "widthwise: error: unknown command 'chek'; known: 'run', 'table', 'check', 'list'; did you mean "
+            "widthwise: error: unknown command 'chek'; known: 'run', 'table', 'search', 'solve', 'check', 'list'; did you mean "
             "'check'?",
             "1 error; nothing was simulated.")
         for arguments in ([], ["run", "--nonsense"], ["check"], ["run", "-a"],
@@ -627,6 +653,12 @@ first
 
 tables    description
 measured  1 layer, 2 rows
+
+sensitivities  description
+falling        2 layers, 8 rows
+
+problems  description
+budget    2 groups, 1 budget
 """)
 
     def test_one_kind(self):
@@ -640,7 +672,8 @@ measured  1 layer, 2 rows
         self.assert_refused(
             self.run_program("list", "network"),
             "list: error: expected one of 'accelerators', 'networks', 'assignments', 'energy', "
-            "'experiments', 'tables', got 'network'; did you mean 'networks'?",
+            "'experiments', 'tables', 'sensitivities', 'problems', got 'network'; did you mean "
+            "'networks'?",
             "1 error; nothing was simulated.")
 
     def test_a_data_folder_that_is_none(self):
@@ -845,6 +878,116 @@ class TableTest(ProgramTest):
         self.assertEqual(result.returncode, 2)
         self.assertIn("measured.csv:4:8: error: weight_bits: ", result.stderr)
         self.assertIn("measured.csv:5:12: error: latency_ms: ", result.stderr)
+
+
+SEARCH = """\
+schema: experiment/1
+accelerator: tiny.yaml
+network: net.yaml
+search:
+  weight_bits: [4, 8]
+  activation_bits: [4, 8]
+  budgets:
+    energy_pj: {relative_to: w8a8, share: 0.8}
+  sensitivity: {rule: measured, file: falling.csv}
+"""
+
+
+class SolveTest(ProgramTest):
+    def setUp(self):
+        super().setUp()
+        self.environment["WIDTHWISE_CACHE"] = str(self.folder / "cache")
+        self.write("budget.yaml", DATA["workloads/problems/budget.yaml"])
+        self.write("falling.csv", DATA["workloads/sensitivities/falling.csv"])
+        self.write("search.yaml", SEARCH)
+
+    def read_json(self, name):
+        return json.loads((self.folder / name).read_text(encoding="utf-8"))
+
+    def test_a_problem_is_solved_with_its_proof(self):
+        result = self.run_program("solve", "budget.yaml", "--json", "s.json", "--assignment",
+                                  "bits.yaml", "--baselines", "--front", "3", "--csv", "front.csv")
+        self.assert_done(result)
+        self.assertRegex(result.stdout, r"\none +8 +8 +0.1 +4\ntwo +4 +4 +0.3 +1\n")
+        self.assertIn("optimal: no choice is better", result.stdout)
+        answer = self.read_json("s.json")
+        self.assertEqual((answer["status"], answer["objective"], answer["bound"], answer["gap"]),
+                         ("optimal", 0.4, 0.4, 0))
+        self.assertEqual(answer["assignment"]["one"], {"weight_bits": 8, "activation_bits": 8})
+        self.assertEqual(answer["costs"], {"loss": 0.4, "size_kib": 5})
+        self.assertEqual((answer["budgets"][0]["used"], answer["budgets"][0]["limit"]), (5, 5))
+        self.assertEqual({line["method"] for line in answer["baselines"]} >= {"uniform"}, True)
+        front = (self.folder / "front.csv").read_text(encoding="utf-8").splitlines()
+        self.assertEqual(front[0], "size_kib,loss,bound,gap,proven,one,two")
+        self.assertEqual(front[1].split(",")[:2], ["3", "0.8"])
+        self.assertEqual(front[-1].split(",")[5:], ["w8a8", "w8a8"])
+        self.assertIn('"one": w8a8', (self.folder / "bits.yaml").read_text(encoding="utf-8"))
+
+    def test_what_can_not_be_met_is_an_answer_with_a_code_of_its_own(self):
+        self.write("tight.yaml", DATA["workloads/problems/budget.yaml"].replace("max: 5", "max: 2"))
+        result = self.run_program("solve", "tight.yaml", "--json", "s.json", "--assignment", "b.yaml")
+        self.assertEqual((result.returncode, result.stderr), (3, ""))
+        self.assertIn("size_kib: 3 is the least reachable, 1 over the limit of 2", result.stdout)
+        answer = self.read_json("s.json")
+        self.assertEqual((answer["status"], answer["objective"]), ("infeasible", None))
+        self.assertEqual(answer["shortfall"]["misses"],
+                         [{"metric": "size_kib", "least": 3, "over": 1}])
+        self.assertFalse((self.folder / "b.yaml").exists())
+
+    def test_mistakes_of_a_problem_and_of_options_come_together(self):
+        self.write("bad.yaml", DATA["workloads/problems/budget.yaml"].replace("loss: 0.5", "loss: x"))
+        result = self.run_program("solve", "bad.yaml", "--gap", "2", "--front", "1", "--json",
+                                  "s.json")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("--front: error: expected 2..1000, got '1'", result.stderr)
+        self.assertIn("--gap: error: expected a number of 0..1, got '2'", result.stderr)
+        self.assertIn("bad.yaml:8:26: error: groups[0].options[0].loss: ", result.stderr)
+        self.assertFalse((self.folder / "s.json").exists())
+
+    def test_a_page_is_one_file_that_asks_for_nothing(self):
+        self.assert_done(self.run_program("solve", "budget.yaml", "-q", "--report", "p.html",
+                                          "--front", "3"))
+        page = (self.folder / "p.html").read_text(encoding="utf-8")
+        self.assertIn("<title>two layers", page)
+        self.assertNotRegex(page, r"(src|href)=[\"']?(https?:)?//")
+
+    def test_a_search_is_confirmed_by_what_a_run_says(self):
+        result = self.run_program("search", "search.yaml", "--json", "s.json", "--assignment",
+                                  "bits.yaml", "--report", "p.html", "--front", "4")
+        self.assert_done(result)
+        answer = self.read_json("s.json")
+        self.assertEqual((answer["schema"], answer["status"], answer["confirmed"]),
+                         ("search/1", "optimal", True))
+        run = self.run_program("run", "-a", "tiny.yaml", "-n", "net.yaml", "--bits", "bits.yaml",
+                               "-q", "--json", "r.json")
+        self.assert_done(run)
+        total = self.read_json("r.json")["total"]
+        last = answer["rounds"][-1]
+        self.assertEqual(last["latency_cycles"]["simulated"], total["latency_cycles"])
+        self.assertAlmostEqual(last["energy_pj"]["simulated"], total["energy_pj"], delta=1e-3)
+        self.assertLessEqual(total["energy_pj"], answer["budgets"][0]["limit"] * (1 + 1e-9))
+        self.assertIn("proven", result.stdout)
+
+    def test_a_search_that_can_not_be_met(self):
+        self.write("search.yaml", SEARCH.replace("share: 0.8", "share: 0.01"))
+        result = self.run_program("search", "search.yaml")
+        self.assertEqual((result.returncode, result.stderr), (3, ""))
+        self.assertIn("infeasible: no choice meets the budgets", result.stdout)
+        self.assertIn("energy_pj: ", result.stdout)
+
+    def test_mistakes_of_a_search(self):
+        self.write("search.yaml", SEARCH.replace("[4, 8]", "[8, 4]", 1)
+                   .replace("rule: measured", "rule: measurd").replace("share: 0.8", "shar: 0.8"))
+        result = self.run_program("search", "search.yaml")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("search.yaml:5:20: error: search.weight_bits: expected widths in ascending "
+                      "order, each once", result.stderr)
+        self.assertIn("did you mean 'measured'?", result.stderr)
+        self.assertIn("did you mean 'share'?", result.stderr)
+        self.write("search.yaml", SEARCH.replace("energy_pj", "energy"))
+        result = self.run_program("search", "search.yaml")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("energy", result.stderr)
 
 
 class ShippedTest(unittest.TestCase):

@@ -8,6 +8,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "models/network/network_yaml.hpp"
+#include "models/network/stored_widths.hpp"
 #include "search/budgets.hpp"
 #include "search/milp.hpp"
 #include "tests/search/brute_force.hpp"
@@ -352,6 +354,80 @@ TEST_CASE("Costs linked by stored widths are solved with proof at the size of Re
       const Totals sums = totals(problem, choice);
       if (fits(problem, sums)) CHECK(objective_value(problem, sums) >= solution.bound - 1e-12);
     }
+  }
+}
+
+/// Bits moved and computed by a network's layers with weights, with its own rules of storage.
+Problem stored_network(const Network& network, const std::vector<BitWidth>& widths) {
+  Problem problem;
+  problem.costs = {"traffic", "bitops"};
+  std::vector<std::size_t> group_of(network.layers().size());
+  for (LayerId id = 0; id < network.layers().size(); ++id) {
+    const Layer& layer = network.layers()[id];
+    if (!layer.compute) continue;
+    group_of[id] = problem.groups.size();
+    Group group{layer.name, {}, {}};
+    const double sensitivity = 1 + std::sin(3.0 * static_cast<double>(id));
+    for (const BitWidth w : widths) {
+      for (const BitWidth a : widths) {
+        const double loss = (0.1 + sensitivity) * (std::pow(4.0, -w) + 0.3 * std::pow(4.0, -a));
+        const double weights = static_cast<double>(layer.compute->weight_elements());
+        group.options.push_back(
+            {w, a, loss, {weights * w, static_cast<double>(layer.macs()) * w * a}, {}});
+      }
+    }
+    problem.groups.push_back(std::move(group));
+  }
+  for (const StorageRule& rule : storage_rules(network)) {
+    StoredTensor tensor{"t" + std::to_string(problem.tensors.size()), widths, rule.floor, {}};
+    for (const LayerId reader : rule.readers) tensor.readers.push_back(group_of[reader]);
+    problem.tensors.push_back(std::move(tensor));
+  }
+  // Every layer pays for its inputs and its output at their stored widths; squared, so that it is
+  // not linear.
+  for (const Layer& layer : network.layers()) {
+    LinkedCost link;
+    std::size_t count = 1;
+    for (const TensorId input : layer.inputs) link.tensors.push_back(input);
+    link.tensors.push_back(layer.output);
+    if (link.tensors.size() > kMostLinkedTensors) link.tensors.resize(kMostLinkedTensors);
+    for (std::size_t i = 0; i < link.tensors.size(); ++i) count *= widths.size();
+    for (std::size_t i = 0; i < count; ++i) {
+      double traffic = 0;
+      std::size_t rest = i;
+      for (std::size_t t = link.tensors.size(); t-- > 0;) {
+        const double bits = widths[rest % widths.size()];
+        traffic += static_cast<double>(network.tensors()[link.tensors[t]].elements()) * bits *
+                   (1 + bits / 16);
+        rest /= widths.size();
+      }
+      link.values.push_back(traffic);
+      link.values.push_back(0);
+    }
+    problem.linked.push_back(std::move(link));
+  }
+  const Choice low(problem.groups.size(), 0);
+  const Choice high(problem.groups.size(), widths.size() * widths.size() - 1);
+  for (const MetricId metric : {std::size_t{0}, std::size_t{1}}) {
+    Budget budget;
+    budget.metric = metric;
+    budget.limit = 0.6 * totals(problem, low).of(metric) + 0.4 * totals(problem, high).of(metric);
+    problem.budgets.push_back(budget);
+  }
+  return problem;
+}
+
+TEST_CASE("Shipped networks with their own rules of storage are solved with proof") {
+  for (const std::string name : {"resnet18", "mobilenet_v2"}) {
+    INFO(name);
+    const Problem problem = stored_network(
+        read_network(std::string(WIDTHWISE_SOURCE_DIR) + "/workloads/" + name + ".yaml"),
+        {2, 3, 4, 5, 6, 7, 8});
+    const Solution solution = solve(problem, {.gap = 1e-4});
+    REQUIRE(solution.choice);
+    CHECK(solution.gap <= 1e-4);
+    CHECK(solution.budgets[0].binding);
+    CHECK(solution.budgets[1].binding);
   }
 }
 
