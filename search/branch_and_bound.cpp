@@ -263,6 +263,8 @@ class Search {
   /// the group with the most options.
   Branch branch(const Node& node, const std::vector<char>& keep) const {
     const Relaxation& relaxation = *node.relaxation;
+    Branch linked;
+    if (!relaxation.is_separable() && branch_linked(node, linked)) return linked;
     std::size_t group = 0;
     std::size_t row = 0;
     double most = 0;
@@ -319,6 +321,45 @@ class Search {
       branch.left.push_back(o == alone ? 1 : 0);
     }
     return branch;
+  }
+
+  /// With links, where taking over one group's option from another point of the mixture changes
+  /// most, stored widths included: at the activation width if that differs. False if nowhere.
+  bool branch_linked(const Node& node, Branch& branch) const {
+    const Relaxation& relaxation = *node.relaxation;
+    const auto heaviest = static_cast<std::size_t>(
+        std::max_element(mixture_.begin(), mixture_.end()) - mixture_.begin());
+    const Point& base = node.points[heaviest];
+    std::vector<std::uint32_t> options = base.options;
+    const auto activation = [&](std::uint32_t o) { return reduced_.activation[relaxation.id(o)]; };
+    double most = 1e-13;
+    std::size_t group = relaxation.groups();
+    std::uint32_t other = 0;
+    for (std::size_t s = 0; s < node.points.size(); ++s) {
+      for (std::size_t g = 0; g < relaxation.groups(); ++g) {
+        const std::uint32_t option = node.points[s].options[g];
+        if (option == base.options[g]) continue;
+        options[g] = option;
+        const std::vector<double> rows = relaxation.rows_of(options);
+        options[g] = base.options[g];
+        for (std::size_t r = 1; r < rows.size(); ++r) {
+          const double change =
+              mixture_[s] * node.multipliers[r - 1] * std::abs(rows[r] - base.rows[r]);
+          if (change <= most) continue;
+          most = change;
+          group = g;
+          other = option;
+        }
+      }
+    }
+    if (group == relaxation.groups()) return false;
+    const BitWidth low = std::min(activation(other), activation(base.options[group]));
+    if (activation(other) == activation(base.options[group])) return false;
+    set_group(relaxation, group, branch);
+    for (std::uint32_t o = branch.begin; o < branch.end; ++o) {
+      branch.left.push_back(activation(o) <= low ? 1 : 0);
+    }
+    return true;
   }
 
   static void set_group(const Relaxation& relaxation, std::size_t group, Branch& branch) {

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::size_t kCandidates = 400;
 constexpr std::size_t kLinkedCandidates = 120;
-constexpr std::size_t kLinkedPairs = 100;
+constexpr std::size_t kLinkedPairs = 40;
 constexpr std::size_t kMostRounds = 60;
 constexpr double kLeastGain = 1e-12;
 
@@ -121,7 +121,7 @@ class Polish {
     std::vector<double> rows(rows_.size());
     std::uint32_t best = kGone;
     double least = rows_[0] - kLeastGain;
-    for (const std::uint32_t o : possible_) {
+    for (const std::uint32_t o : relaxation_.is_separable() ? possible_ : candidates_) {
       if (is_chosen(o)) continue;
       after(o, rows);
       if (rows[0] < least && excess(rows) <= 0) {
