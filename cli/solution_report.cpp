@@ -475,7 +475,6 @@ void add_front(HtmlPage& page, const Problem& problem, MetricId cost,
   chart.x_label = metric_name(problem, cost);
   chart.y_label = "loss";
   Series proven{"proven front", {}, {}, {}};
-  proven.stepped = true;
   HtmlTable table{"Front", {metric_name(problem, cost), "loss", "bound", "proven"}, {}, ""};
   for (const FrontPoint& point : front) {
     proven.x.push_back(point.cost);
@@ -500,9 +499,14 @@ void add_front(HtmlPage& page, const Problem& problem, MetricId cost,
     answer.line = false;
     chart.series.push_back(std::move(answer));
   }
+  chart.log_y = true;
+  for (const Series& series : chart.series) {
+    chart.log_y = chart.log_y && std::all_of(series.y.begin(), series.y.end(),
+                                             [](double loss) { return loss > 0; });
+  }
   chart.caption =
-      "Every point of the proven front has the least loss at its cost. The other methods' points are "
-      "what they find at the same limits.";
+      "Every point of the proven front has the least loss at its cost; between them nothing was "
+      "solved. The other methods' points are what they find within the same limits.";
   page.parts.emplace_back(std::move(chart));
   page.parts.emplace_back(std::move(table));
 }

@@ -275,9 +275,9 @@ class LinkedRelaxation : public Relaxation {
     for (const Maximum& maximum : maxima_) {
       Factor factor{{maximum.left, maximum.right, maximum.variable}, {}, {}};
       const std::size_t count = domain_[maximum.variable].size();
-      for (std::size_t i = 0; i < maximum.value.size(); ++i) {
+      for (const std::size_t value : maximum.value) {
         for (std::size_t v = 0; v < count; ++v) {
-          factor.table.push_back(maximum.value[i] == v ? 0 : kInfinity);
+          factor.table.push_back(value == v ? 0 : kInfinity);
         }
       }
       factors_.push_back(std::move(factor));

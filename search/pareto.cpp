@@ -12,8 +12,8 @@ using Clock = std::chrono::steady_clock;
 
 class Front {
  public:
-  Front(const Problem& problem, MetricId cost, const SolveOptions& options)
-      : least_loss_(problem), least_cost_(problem), cost_(cost), options_(options) {
+  Front(const Problem& problem, MetricId cost, SolveOptions options)
+      : least_loss_(problem), least_cost_(problem), cost_(cost), options_(std::move(options)) {
     least_loss_.objective = {1, {}};
     least_cost_.objective = {0, std::vector<double>(problem.costs.size(), 0)};
     least_cost_.objective.costs[cost] = 1;

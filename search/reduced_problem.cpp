@@ -288,9 +288,9 @@ class Reducer {
     };
     std::vector<std::uint32_t> sorted = result_.kind;
     std::stable_sort(sorted.begin(), sorted.end(),
-                     [&](std::uint32_t a, std::uint32_t b) { return order(a, b) < 0; });
+                     [&](std::uint32_t a, std::uint32_t b) { return std::is_lt(order(a, b)); });
     for (std::size_t i = 1; i < sorted.size(); ++i) {
-      if (order(sorted[i - 1], sorted[i]) == 0) {
+      if (std::is_eq(order(sorted[i - 1], sorted[i]))) {
         result_.kind[sorted[i]] = result_.kind[sorted[i - 1]];
       }
     }

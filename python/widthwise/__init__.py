@@ -18,6 +18,7 @@ from .errors import InputError, WorkerError
 from .fractional import ChannelCost, FractionalCost
 from .network import Layer, Network
 from .report import Report, run
+from .search import Budget, Solution, search, solve
 from .table import CostTable, cost_table
 
 if (_folder := _data_folder()) is not None:
@@ -28,6 +29,7 @@ if (_folder := _data_folder()) is not None:
 __all__ = [
     "Accelerator",
     "Bits",
+    "Budget",
     "ChannelCost",
     "CostTable",
     "FractionalCost",
@@ -35,8 +37,11 @@ __all__ = [
     "Layer",
     "Network",
     "Report",
+    "Solution",
     "Widths",
     "WorkerError",
     "cost_table",
     "run",
+    "search",
+    "solve",
 ]

@@ -18,6 +18,7 @@ PACKAGE = pathlib.Path(__file__).resolve().parent
 GRACE_S = 5.0  # between asking a process to end and ending it
 
 EXIT_BAD_INPUT = 2
+EXIT_INFEASIBLE = 3
 
 
 def data_folder() -> Optional[str]:
@@ -51,8 +52,10 @@ def main() -> None:
     os.execv(own, [own, *sys.argv[1:]])
 
 
-def run_program(arguments: Sequence[str]) -> None:
+def run_program(arguments: Sequence[str], accept: Sequence[int] = ()) -> None:
     """Runs the program to its end. InputError or WorkerError, with its words, if it fails.
+
+    `accept`: exit codes besides 0 that are no failure.
 
     It leads a process group of its own: whatever ends the wait (Ctrl-C above all) ends it and its
     workers, too, and is raised on.
@@ -79,7 +82,7 @@ def run_program(arguments: Sequence[str]) -> None:
     if process.returncode < 0:
         name = signal.Signals(-process.returncode).name
         raise WorkerError(said or f"widthwise: ended by {name}", process.returncode)
-    if process.returncode != 0:
+    if process.returncode != 0 and process.returncode not in accept:
         raise WorkerError(said or "widthwise: ended without a word", process.returncode)
     if said:
         warnings.warn(said, stacklevel=4)

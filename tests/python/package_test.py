@@ -374,5 +374,48 @@ def wait_for(condition, seconds):
     return True
 
 
+class SearchTest(unittest.TestCase):
+    """Problems solved and networks searched, through the program."""
+
+    def test_a_shipped_problem_has_its_published_answer(self) -> None:
+        answer = widthwise.solve("hawqv3_resnet18_size_0.5", front=3)
+        self.assertEqual((answer.status, answer.gap), ("optimal", 0))
+        self.assertAlmostEqual(answer.objective, 0.074505929638)
+        self.assertEqual(answer.bits["layer1.0.conv1"], (8, 8))
+        self.assertLessEqual(answer.budgets[0]["used"], answer.budgets[0]["limit"])
+        self.assertEqual(len(answer.front), 3)
+
+    def test_a_search_by_own_losses_is_confirmed_by_a_run(self) -> None:
+        rows = [
+            (layer, weight, activation, (2.0 ** -weight + 2.0 ** -activation) * share)
+            for share, layer in enumerate(("conv1", "conv2", "conv3", "fc"), 1)
+            for weight in (4, 8)
+            for activation in (4, 8)
+        ]
+        text = "layer,weight_bits,activation_bits,loss\n"
+        text += "".join(f"{a},{b},{c},{d!r}\n" for a, b, c, d in rows)
+        losses = widthwise.CostTable.parse(text)
+        answer = widthwise.search(
+            "bitfusion_16x32", "tiny_cnn", {"energy_pj": ("w8a8", 0.95)}, losses=losses,
+            weight_bits=(4, 8), activation_bits=(4, 8), pins={"@last": "w8a8"},
+        )
+        self.assertEqual((answer.status, answer.confirmed), ("optimal", True))
+        self.assertEqual(answer.bits["fc"], (8, 8))
+        run = widthwise.run("bitfusion_16x32", "tiny_cnn", answer.bits)
+        self.assertAlmostEqual(run.energy_pj, answer.raw["rounds"][-1]["energy_pj"]["simulated"])
+        self.assertLessEqual(run.energy_pj, answer.budgets[0]["limit"])
+        none = widthwise.search(
+            "bitfusion_16x32", "tiny_cnn", {"latency_cycles": 1}, losses=losses,
+            weight_bits=(4, 8), activation_bits=(4, 8),
+        )
+        self.assertEqual((none.status, none.found, none.objective), ("infeasible", False, None))
+        self.assertGreater(none.raw["shortfall"]["misses"][0]["over"], 0)
+
+    def test_a_search_without_losses_says_what_it_needs(self) -> None:
+        with self.assertRaises(widthwise.InputError) as caught:
+            widthwise.search("bitfusion_16x32", "tiny_cnn", {"latency_cycles": 1000})
+        self.assertIn("ONNX", str(caught.exception))
+
+
 if __name__ == "__main__":
     unittest.main()
