@@ -1,6 +1,7 @@
 #include "search/branch_and_bound.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -263,8 +264,8 @@ class Search {
   /// the group with the most options.
   Branch branch(const Node& node, const std::vector<char>& keep) const {
     const Relaxation& relaxation = *node.relaxation;
-    Branch linked;
-    if (!relaxation.is_separable() && branch_linked(node, linked)) return linked;
+    Branch branch;
+    if (!relaxation.is_separable() && branch_linked(node, branch)) return branch;
     std::size_t group = 0;
     std::size_t row = 0;
     double most = 0;
@@ -278,13 +279,20 @@ class Search {
         const double multiplier = node.multipliers[r - 1];
         if (multiplier == 0) continue;
         double mean = 0;
+        double low = kInfinity;
+        double high = -kInfinity;
         for (std::size_t s = 0; s < node.points.size(); ++s) {
-          mean += mixture_[s] * relaxation.value(r, node.points[s].options[g]);
+          const double value = relaxation.value(r, node.points[s].options[g]);
+          mean += mixture_[s] * value;
+          low = std::min(low, value);
+          high = std::max(high, value);
         }
+        if (!(mean >= low && mean < high)) mean = low;  // rounding; both sides have an option
         double spread = 0;
         for (std::size_t s = 0; s < node.points.size(); ++s) {
           spread += mixture_[s] * std::abs(relaxation.value(r, node.points[s].options[g]) - mean);
         }
+        if (low == high) continue;
         if (multiplier * spread > most) {
           most = multiplier * spread;
           group = g;
@@ -293,7 +301,6 @@ class Search {
         }
       }
     }
-    Branch branch;
     if (most > 1e-13) {
       set_group(relaxation, group, branch);
       for (std::uint32_t o = branch.begin; o < branch.end; ++o) {
@@ -301,6 +308,13 @@ class Search {
       }
       return branch;
     }
+    return single_out(node, keep);
+  }
+
+  /// One option of the group with the most on the one side, all others on the other.
+  static Branch single_out(const Node& node, const std::vector<char>& keep) {
+    const Relaxation& relaxation = *node.relaxation;
+    std::size_t group = 0;
     std::size_t open = 0;
     for (std::size_t g = 0; g < relaxation.groups(); ++g) {
       const auto count = static_cast<std::size_t>(std::count(
@@ -310,6 +324,7 @@ class Search {
         group = g;
       }
     }
+    Branch branch;
     set_group(relaxation, group, branch);
     const std::uint32_t chosen = node.points.front().options[group];
     const std::uint32_t alone =
@@ -321,6 +336,16 @@ class Search {
       branch.left.push_back(o == alone ? 1 : 0);
     }
     return branch;
+  }
+
+  /// Whether each child has fewer options than the node has.
+  [[nodiscard]] bool divides(const Branch& branch, const std::vector<char>& keep) const {
+    if (gone_ > 0) return true;
+    std::array<bool, 2> any{};
+    for (std::uint32_t o = branch.begin; o < branch.end; ++o) {
+      if (keep[o] != 0) any[branch.left[o - branch.begin] != 0 ? 1 : 0] = true;
+    }
+    return any[0] && any[1];
   }
 
   /// With links, where taking over one group's option from another point of the mixture changes
@@ -439,6 +464,7 @@ class Search {
       node = restricted(node, keep);
     }
     Branch split = branch(node, keep);
+    if (!divides(split, keep)) split = single_out(node, keep);
     find_peers(*node.relaxation, keep, split);
     for (const char side : {char{0}, char{1}}) {
       std::vector<char> kept = keep;

@@ -69,7 +69,7 @@ void CuttingPlanes::invert(bool fresh) {
       if (std::abs(matrix[row * n + column]) > std::abs(matrix[best * n + column])) best = row;
     }
     const double pivot = matrix[best * n + column];
-    if (std::abs(pivot) < kSingular) {
+    if (std::abs(pivot) < (fresh ? 1e-300 : kSingular)) {
       ensure(!fresh, "the first basis of the master problem can be inverted");
       start();
       return;

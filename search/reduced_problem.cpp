@@ -9,6 +9,8 @@ namespace widthwise::search {
 
 namespace {
 
+constexpr double kSmallLimit = 1e-6;  // of the range of the total: excess as a share says nothing
+
 double weighted(const ObjectiveWeights& objective, double loss, const double* costs) {
   double value = objective.loss * loss;
   for (std::size_t m = 0; m < objective.costs.size(); ++m) value += objective.costs[m] * costs[m];
@@ -245,8 +247,10 @@ class Reducer {
       }
       const RowRange all = range(row);
       const double limit = row == 0 ? 0 : problem_.budgets[result_.budgets[row - 1]].limit;
+      const double spread = whole_[row].greatest - whole_[row].least;
       double scale = all.greatest - all.least;
-      if (!(scale > 0)) scale = std::max({std::abs(limit), std::abs(all.least), 1e-300});
+      if (!(scale > 0)) scale = std::max({std::abs(limit), std::abs(all.least), spread});
+      if (!(scale > 0)) scale = 1;
       std::vector<double>& values = result_.values[row];
       for (std::size_t g = 0; g < result_.groups(); ++g) {
         shift(values.data() + result_.first[g], values.data() + result_.first[g + 1], scale);
@@ -261,8 +265,7 @@ class Reducer {
       const double rounding =
           1e-12 * (std::abs(limit) + std::max(std::abs(all.least), std::abs(all.greatest)));
       result_.limits.push_back((highest_allowed(limit) + rounding - all.least) / scale);
-      const double spread = whole_[row].greatest - whole_[row].least;
-      const double unit = limit > 0 ? limit : spread > 0 ? spread : 1;
+      const double unit = limit > kSmallLimit * spread ? limit : spread > 0 ? spread : 1;
       result_.excess_unit.push_back(unit / scale);
     }
   }

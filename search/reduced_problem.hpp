@@ -47,7 +47,7 @@ struct ReducedProblem {
   std::vector<std::size_t> budgets;  // kept ones, of the problem
   std::vector<double> limits;        // per kept budget
   std::vector<double>
-      excess_unit;            // per kept budget: the limit, or if it is 0 the range of all options
+      excess_unit;  // per kept budget: the limit, or if it is nearly 0 the range of all options
   std::vector<double> scale;  // per row
   std::vector<double> shift;  // per row: total of the problem = shift + scale value
 

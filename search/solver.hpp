@@ -61,7 +61,8 @@ struct Shortfall {
   /// limit, as a share of it, is least.
   std::vector<Miss> misses;
   bool jointly = false;
-  double excess = 0;   // jointly: that greatest share (of a limit of 0: of the range of the total)
+  double excess = 0;   // jointly: that greatest share (of a limit below a millionth of the total's
+                       // range: of that)
   bool proven = true;  // that no choice has less excess (that there is some is proven always)
 };
 

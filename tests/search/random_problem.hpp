@@ -16,8 +16,8 @@ namespace widthwise::synthetic {
 /// over three decades; loss = sensitivity (4^-w + share 4^-a), give or take a tenth; costs `bitops`
 /// = macs w a and `size` = weights w. Budgets: `fraction` of the way from the least to the greatest
 /// total, of each.
-inline Problem network_like(std::size_t groups, std::vector<BitWidth> weight_bits,
-                            std::vector<BitWidth> activation_bits, double fraction,
+inline Problem network_like(std::size_t groups, const std::vector<BitWidth>& weight_bits,
+                            const std::vector<BitWidth>& activation_bits, double fraction,
                             std::uint32_t seed) {
   std::mt19937 random(seed);
   std::uniform_real_distribution<double> unit(0, 1);

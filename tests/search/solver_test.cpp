@@ -25,10 +25,9 @@ double excess(const Problem& problem, const Totals& sums) {
   double worst = -1e300;
   for (const Budget& budget : problem.budgets) {
     const double total = sums.of(budget.metric);
-    const double unit = budget.limit > 0 ? budget.limit : [&] {
-      const Reach reach = reachable(problem, budget.metric);
-      return reach.greatest - reach.least;
-    }();
+    const Reach reach = reachable(problem, budget.metric);
+    const double range = reach.greatest - reach.least;
+    const double unit = budget.limit > 1e-6 * range ? budget.limit : range;
     worst = std::max(worst, (total - highest_allowed(budget.limit)) / unit);
   }
   return worst;
@@ -104,6 +103,23 @@ TEST_CASE("The solver equals brute force with a budget on the loss and with weig
   compare_many({.whole_numbers = true, .ties = true, .loss_budget = true, .weighted = true}, 1000);
 }
 
+TEST_CASE("The solver equals brute force where groups are alike") {
+  for (std::uint32_t seed = 0; seed < 1500; ++seed) {
+    INFO("seed " << seed);
+    Problem problem = synthetic::small(
+        {.most_groups = 2, .most_options = 5, .whole_numbers = seed % 2 == 0}, seed);
+    const std::vector<Group> groups = problem.groups;
+    for (const Group& group : groups) {
+      for (const std::string copy : {"b", "c"}) {
+        problem.groups.push_back(group);
+        problem.groups.back().name += copy;
+      }
+    }
+    for (Budget& budget : problem.budgets) budget.limit *= 2.9;
+    compare(problem);
+  }
+}
+
 TEST_CASE("The solver equals brute force with linked costs") {
   compare_many({.linked = true}, 2000);
   compare_many({.whole_numbers = true, .linked = true}, 1000);
@@ -114,6 +130,19 @@ TEST_CASE("The solver equals brute force with linked costs") {
                 .weighted = true,
                 .linked = true},
                1500);
+}
+
+TEST_CASE("A mixture whose mean rounds beyond its points is divided all the same") {
+  const Problem problem = synthetic::small({.most_groups = 5,
+                                            .most_options = 5,
+                                            .costs = 3,
+                                            .whole_numbers = true,
+                                            .loss_budget = true,
+                                            .linked = true},
+                                           485573);
+  const Solution solution = solve(problem, {.time_limit_s = 20});
+  CHECK(solution.status == SolveStatus::optimal);
+  CHECK(solution.nodes < 1000);
 }
 
 TEST_CASE("The solver equals Cbc on the whole model") {
