@@ -1,12 +1,9 @@
 #include "cli/command_run.hpp"
 
 #include <algorithm>
-#include <array>
-#include <filesystem>
 #include <functional>
 #include <iostream>
 #include <optional>
-#include <set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -14,12 +11,12 @@
 #include "cli/command_table.hpp"
 #include "cli/error_output.hpp"
 #include "cli/exit_code.hpp"
+#include "cli/output_files.hpp"
 #include "cli/print_table.hpp"
 #include "cli/progress.hpp"
 #include "cli/read_request.hpp"
 #include "cli/report_csv.hpp"
 #include "cli/report_json.hpp"
-#include "cli/staged_file.hpp"
 #include "models/base/text.hpp"
 #include "models/base/units.hpp"
 #include "models/cost/analytic.hpp"
@@ -127,7 +124,7 @@ std::int64_t batch_of(const Network& network) {
 /// The files of a run, staged before it starts.
 class Outputs {
  public:
-  Outputs(const RunRequest& request, Fidelity fidelity, Diagnostics& problems) {
+  Outputs(const RunRequest& request, Fidelity fidelity, Diagnostics& problems) : files_(problems) {
     const auto needs_tiles = [&](const std::optional<Given>& given) {
       if (given && fidelity == Fidelity::analytic) {
         problems.error(given->place, given->key,
@@ -136,61 +133,35 @@ class Outputs {
       }
       return true;
     };
-    json_ = stage(request.json, problems);
-    csv_ = stage(request.csv, problems);
-    if (needs_tiles(request.trace)) {
-      trace_ = stage(request.trace, problems);
+    json_ = &files_.stage(request.json);
+    csv_ = &files_.stage(request.csv);
+    trace_ = &files_.stage(needs_tiles(request.trace) ? request.trace : std::nullopt);
+    auto vcd = needs_tiles(request.vcd) ? request.vcd : std::nullopt;
+    if (vcd && !vcd->text.empty() && !vcd->text.ends_with(".vcd")) {
+      vcd->text += ".vcd";
     }
-    if (needs_tiles(request.vcd)) {
-      auto vcd = request.vcd;
-      if (vcd && !vcd->text.empty() && !vcd->text.ends_with(".vcd")) {
-        vcd->text += ".vcd";
-      }
-      vcd_ = stage(vcd, problems);
-    }
+    vcd_ = &files_.stage(vcd);
   }
 
-  [[nodiscard]] std::string trace_path() const { return trace_ ? trace_->path() : ""; }
-  [[nodiscard]] std::string vcd_path() const { return vcd_ ? vcd_->path() : ""; }
+  [[nodiscard]] std::string trace_path() const { return *trace_ ? (*trace_)->path() : ""; }
+  [[nodiscard]] std::string vcd_path() const { return *vcd_ ? (*vcd_)->path() : ""; }
 
-  /// All are written before the first takes its name.
   void finish(const CostReport& report) {
-    if (json_) {
-      json_->write(json_report(report));
+    if (*json_) {
+      (*json_)->write(json_report(report));
     }
-    if (csv_) {
-      csv_->write(csv_report(report));
+    if (*csv_) {
+      (*csv_)->write(csv_report(report));
     }
-    for (auto* file : {&json_, &csv_, &trace_, &vcd_}) {
-      if (*file) {
-        (*file)->commit();
-      }
-    }
+    files_.commit();
   }
 
  private:
-  std::optional<StagedFile> stage(const std::optional<Given>& given, Diagnostics& problems) {
-    if (!given) {
-      return std::nullopt;
-    }
-    auto file =
-        collecting(problems, [&] { return StagedFile(given->text, given->place, given->key); });
-    std::error_code ignored;
-    const std::string target =
-        std::filesystem::weakly_canonical(std::filesystem::absolute(given->text, ignored), ignored)
-            .string();
-    if (file && file->path() != file->target() && !targets_.insert(target).second) {
-      problems.error(given->place, given->key,
-                     fmt::format("'{}' is written by another option already", given->text));
-    }
-    return file;
-  }
-
-  std::set<std::string> targets_;
-  std::optional<StagedFile> json_;
-  std::optional<StagedFile> csv_;
-  std::optional<StagedFile> trace_;
-  std::optional<StagedFile> vcd_;
+  OutputFiles files_;
+  std::optional<StagedFile>* json_ = nullptr;  // of files_
+  std::optional<StagedFile>* csv_ = nullptr;
+  std::optional<StagedFile>* trace_ = nullptr;
+  std::optional<StagedFile>* vcd_ = nullptr;
 };
 
 CostReport cost_of(const PreparedRun& run, const Outputs& outputs) {

@@ -12,10 +12,10 @@
 
 #include "cli/error_output.hpp"
 #include "cli/exit_code.hpp"
+#include "cli/output_files.hpp"
 #include "cli/print_table.hpp"
 #include "cli/progress.hpp"
 #include "cli/read_request.hpp"
-#include "cli/staged_file.hpp"
 #include "cli/table_json.hpp"
 #include "cli/text_layout.hpp"
 #include "models/base/text.hpp"
@@ -82,7 +82,7 @@ std::pair<std::vector<BitWidth>, std::vector<BitWidth>> default_widths(const Eng
 /// The files of a table, staged before it is computed.
 class TableFiles {
  public:
-  TableFiles(const std::vector<Given>& outputs, Diagnostics& problems) {
+  TableFiles(const std::vector<Given>& outputs, Diagnostics& problems) : files_(problems) {
     for (const Given& given : outputs) {
       const std::string extension = std::filesystem::path(given.text).extension().string();
       if (extension != ".csv" && extension != ".json" && !given.text.starts_with("/dev/")) {
@@ -90,25 +90,20 @@ class TableFiles {
                        "expected a name that ends in .csv or .json, got '" + given.text + "'");
         continue;
       }
-      auto file =
-          collecting(problems, [&] { return StagedFile(given.text, given.place, given.key); });
-      if (file) {
-        files_.emplace_back(std::move(*file), extension == ".json");
-      }
+      staged_.emplace_back(&files_.stage(given), extension == ".json");
     }
   }
 
   void finish(const MadeTable& made) {
-    for (auto& [file, is_json] : files_) {
-      file.write(is_json ? table_json(made) : cost_table_csv(made.table));
+    for (auto& [file, is_json] : staged_) {
+      (*file)->write(is_json ? table_json(made) : cost_table_csv(made.table));
     }
-    for (auto& [file, is_json] : files_) {
-      file.commit();
-    }
+    files_.commit();
   }
 
  private:
-  std::vector<std::pair<StagedFile, bool>> files_;
+  OutputFiles files_;
+  std::vector<std::pair<std::optional<StagedFile>*, bool>> staged_;  // of files_; JSON, else CSV
 };
 
 struct Prepared {
@@ -362,12 +357,8 @@ int run_by_table(const RunRequest& request, bool quiet) {
   const auto table = collecting(
       problems, [&] { return read_cost_table(find_file(Shipped::tables, *request.table)); });
   const auto assignment = collecting(problems, [&] { return read_assignment_of(request.bits); });
-  std::optional<StagedFile> csv;
-  if (request.csv) {
-    csv = collecting(problems, [&] {
-      return StagedFile(request.csv->text, request.csv->place, request.csv->key);
-    });
-  }
+  OutputFiles files(problems);
+  const auto& csv = files.stage(request.csv);
   problems.throw_if_any();
   TableCostModel model(*network, *table);
   // Where tensors lie is a machine's to say: the table's, if it has one with a scratchpad.
@@ -397,8 +388,8 @@ int run_by_table(const RunRequest& request, bool quiet) {
       priced.rows.push_back({i, at, costs[i].values, {}});
     }
     csv->write(cost_table_csv(priced));
-    csv->commit();
   }
+  files.commit();
   return kDone;
 }
 
