@@ -200,7 +200,7 @@ MilpResult solve_by_cbc(const Problem& problem, const ReducedProblem& reduced, d
       static_cast<int>(std::size(arguments)), arguments, cbc,
       [](CbcModel* /*model*/, int /*where*/) { return 0; }, data);
   MilpResult result;
-  result.finished = cbc.status() == 0 && !cbc.isAbandoned();
+  result.finished = cbc.status() == 0 && !cbc.isAbandoned() && !cbc.isSecondsLimitReached();
   result.bound = cbc.getBestPossibleObjValue() / model.objective_scale();
   const double* solution = cbc.bestSolution();
   if (solution == nullptr) {
