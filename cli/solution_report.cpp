@@ -488,6 +488,7 @@ void add_front(HtmlPage& page, const Problem& problem, MetricId cost,
   chart.series.push_back(std::move(proven));
   for (const NamedFront& other : others) {
     Series series{other.name, {}, {}, {}};
+    series.line = false;  // between their points there is nothing that they found
     for (const auto& [x, y] : other.points) {
       series.x.push_back(x);
       series.y.push_back(y);
