@@ -26,13 +26,9 @@ print(package)
 
 
 def files_of_tree():
-    listed = subprocess.run(
-        ["git", "-C", str(TOP), "status", "--porcelain", "--ignored", "--", "python"],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    return listed.stdout
+    """What pip could write to: the package's sources, and the top of the tree."""
+    inside = {path for path in (TOP / "python").rglob("*") if "__pycache__" not in path.parts}
+    return inside | set(TOP.iterdir())
 
 
 class Install(unittest.TestCase):
