@@ -95,8 +95,9 @@ std::string confirmation_text(const SearchOutcome& outcome) {
     }
   }
   if (!outcome.rounds.empty() && !outcome.confirmed) {
-    text += fmt::format("{:<16}the simulation differs from what was predicted, or is over a budget\n",
-                        "not confirmed");
+    text +=
+        fmt::format("{:<16}the simulation differs from what was predicted, or is over a budget\n",
+                    "not confirmed");
   }
   return text;
 }
@@ -222,14 +223,13 @@ int search_command(SearchCommand command) {
   const Network& network = prepared->network.network;
   const auto fast = machine_cost_model(network, prepared->accelerator, prepared->energy,
                                        prepared->fidelity, options);
-  const auto confirm = machine_cost_model(network, prepared->accelerator, prepared->energy,
-                                          Fidelity::tile, options);
+  const auto confirm =
+      machine_cost_model(network, prepared->accelerator, prepared->energy, Fidelity::tile, options);
   for (const char* metric : {"latency_cycles", "energy_pj", "weight_bytes"}) {
     request.report_costs.emplace_back(metric);
   }
-  const SearchOutcome outcome = search_network(network, prepared->accelerator,
-                                               {fast.get(), confirm.get()}, prepared->losses,
-                                               request);
+  const SearchOutcome outcome = search_network(
+      network, prepared->accelerator, {fast.get(), confirm.get()}, prepared->losses, request);
   const Problem& problem = outcome.network_problem.problem;
   MetricId cost = 0;
   if (command.experiment.front_cost) {

@@ -63,9 +63,9 @@ SolveOptions read_solve_options(const std::optional<Given>& gap,
     }
     const auto value = parse_number(given->text);
     if (!value || *value < least || *value > greatest) {
-      problems.error(given->place, given->key,
-                     fmt::format("expected a number of {}..{}, got '{}'", least, greatest,
-                                 given->text));
+      problems.error(
+          given->place, given->key,
+          fmt::format("expected a number of {}..{}, got '{}'", least, greatest, given->text));
       return;
     }
     target = *value;
@@ -77,9 +77,8 @@ SolveOptions read_solve_options(const std::optional<Given>& gap,
 
 int solve_command(const SolveCommand& command) {
   Diagnostics problems;
-  const auto problem = collecting(problems, [&] {
-    return read_problem(find_file(Shipped::problems, command.problem));
-  });
+  const auto problem = collecting(
+      problems, [&] { return read_problem(find_file(Shipped::problems, command.problem)); });
   const SolveOptions options = read_solve_options(command.gap, command.time_limit, problems);
   std::size_t wanted = 0;
   if (command.front) {

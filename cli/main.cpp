@@ -181,7 +181,8 @@ struct SolveWords {
 
 /// Options that `solve` and `search` share.
 void add_solving(CLI::App& command, SolveWords& words) {
-  command.add_option("--gap", words.gap, "Relative gap that is good enough; 0 (the default): proof");
+  command.add_option("--gap", words.gap,
+                     "Relative gap that is good enough; 0 (the default): proof");
   command.add_option("--time-limit", words.time_limit, "Seconds for the proof (60)");
   command.add_option("--front", words.front, "Points of the front of loss against a cost");
   command.add_option("--front-cost", words.front_cost,

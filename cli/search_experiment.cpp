@@ -125,8 +125,7 @@ class SectionReader {
   void pins(SearchRequest& request) {
     MapReader reader = section_.map("pins", Need::optional);
     for (const YamlNode& entry : reader.entries()) {
-      if (const auto widths =
-              read_short_widths(entry, reader.path_of(entry.key), problems_)) {
+      if (const auto widths = read_short_widths(entry, reader.path_of(entry.key), problems_)) {
         request.pins.push_back({entry.key, widths->weight, widths->activation, entry.place});
       }
     }
@@ -146,8 +145,8 @@ class SectionReader {
         }
       }
       if (layers.size() < 2) {
-        problems_.error(tie.place, path, "expected a list of at least two layers, got " +
-                                             describe(tie));
+        problems_.error(tie.place, path,
+                        "expected a list of at least two layers, got " + describe(tie));
         continue;
       }
       request.ties.push_back(std::move(layers));

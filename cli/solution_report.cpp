@@ -28,9 +28,7 @@ std::string widths_text(const Option& option) {
   return fmt::format("w{}a{}", option.weight_bits, option.activation_bits);
 }
 
-std::string gap_text(double gap) {
-  return gap == 0 ? "0" : fmt::format("{:.2g} %", 100 * gap);
-}
+std::string gap_text(double gap) { return gap == 0 ? "0" : fmt::format("{:.2g} %", 100 * gap); }
 
 /// Relative to the optimum's bound.
 double distance(double objective, const Solution& solution) {
@@ -75,8 +73,9 @@ std::vector<std::string> shortfall_lines(const Problem& problem, const Shortfall
                                 figure(miss.over), figure(budget.limit)));
   }
   if (shortfall.jointly) {
-    lines.push_back(fmt::format("each alone can be met, all together can not: at best one is {} over",
-                                percent_text(shortfall.excess)));
+    lines.push_back(
+        fmt::format("each alone can be met, all together can not: at best one is {} over",
+                    percent_text(shortfall.excess)));
   }
   return lines;
 }
@@ -264,8 +263,8 @@ std::string baselines_text(const Problem& problem, const Solution& solution,
   }
   for (const BaselineResult& baseline : baselines) {
     if (baseline.choice && solution.choice) {
-      add(baseline.name, &baseline.totals,
-          percent_text(distance(baseline.objective, solution)), baseline.seconds);
+      add(baseline.name, &baseline.totals, percent_text(distance(baseline.objective, solution)),
+          baseline.seconds);
     } else {
       add(baseline.name, nullptr, "none found", baseline.seconds);
     }
@@ -287,8 +286,7 @@ std::string front_text(const Problem& problem, MetricId cost,
                     rows, kReportColumns);
 }
 
-std::string front_csv(const Problem& problem, MetricId cost,
-                      const std::vector<FrontPoint>& front) {
+std::string front_csv(const Problem& problem, MetricId cost, const std::vector<FrontPoint>& front) {
   std::string csv = metric_name(problem, cost) + ",loss,bound,gap,proven";
   for (const Group& group : problem.groups) {
     csv += ',' + quoted_csv(group.name);
@@ -349,8 +347,7 @@ std::string solution_json(const Problem& problem, const Solution& solution,
                         {"least", miss.least},
                         {"over", miss.over}});
     }
-    json["shortfall"] = {{"jointly", solution.shortfall->jointly},
-                         {"misses", std::move(misses)}};
+    json["shortfall"] = {{"jointly", solution.shortfall->jointly}, {"misses", std::move(misses)}};
   }
   if (!baselines.empty()) {
     json["baselines"] = Json::array();
@@ -382,8 +379,8 @@ std::string solution_json(const Problem& problem, const Solution& solution,
 }
 
 std::string assignment_yaml(const Assignment& assignment) {
-  std::string yaml =
-      fmt::format("schema: assignment/1\nname: {}\ndefault: w8a8\nlayers:\n", quoted_yaml(assignment.name));
+  std::string yaml = fmt::format("schema: assignment/1\nname: {}\ndefault: w8a8\nlayers:\n",
+                                 quoted_yaml(assignment.name));
   for (const WidthRule& rule : assignment.rules) {
     yaml += fmt::format("  {}: ", quoted_yaml(rule.pattern));
     if (rule.weight && rule.activation) {
@@ -407,18 +404,16 @@ void add_solution(HtmlPage& page, const Problem& problem, const Solution& soluti
   if (!solution.choice) {
     return;
   }
-  page.facts.emplace_back("objective",
-                          fmt::format("{}; no choice has less than {} (gap {})",
-                                      figure(solution.objective), figure(solution.bound),
-                                      gap_text(solution.gap)));
+  page.facts.emplace_back("objective", fmt::format("{}; no choice has less than {} (gap {})",
+                                                   figure(solution.objective),
+                                                   figure(solution.bound), gap_text(solution.gap)));
   for (std::size_t b = 0; b < problem.budgets.size(); ++b) {
     const BudgetUse& use = solution.budgets[b];
-    page.facts.emplace_back(
-        "budget on " + metric_name(problem, problem.budgets[b].metric),
-        fmt::format("{} of {}; {}", figure(use.used), figure(use.limit),
-                    use.binding
-                        ? fmt::format("binds: one more buys {} less", figure(use.shadow_price))
-                        : "does not bind"));
+    page.facts.emplace_back("budget on " + metric_name(problem, problem.budgets[b].metric),
+                            fmt::format("{} of {}; {}", figure(use.used), figure(use.limit),
+                                        use.binding ? fmt::format("binds: one more buys {} less",
+                                                                  figure(use.shadow_price))
+                                                    : "does not bind"));
   }
   Chart widths;
   widths.kind = Chart::Kind::bars;
@@ -479,9 +474,9 @@ void add_front(HtmlPage& page, const Problem& problem, MetricId cost,
   for (const FrontPoint& point : front) {
     proven.x.push_back(point.cost);
     proven.y.push_back(point.loss);
-    proven.notes.push_back(
-        fmt::format("loss {}, {} {}{}", figure(point.loss), metric_name(problem, cost),
-                    figure(point.cost), point.proven ? ", proven" : ", not proven"));
+    proven.notes.push_back(fmt::format("loss {}, {} {}{}", figure(point.loss),
+                                       metric_name(problem, cost), figure(point.cost),
+                                       point.proven ? ", proven" : ", not proven"));
     table.rows.push_back({figure(point.cost), figure(point.loss), figure(point.solution.bound),
                           point.proven ? "yes" : "no"});
   }

@@ -1,5 +1,7 @@
-// The bit-width problem of a network: what it says of a choice is what the cost model says of the whole
-// network, and its answer is the best of all.
+// The bit-width problem of a network: what it says of a choice is what the cost model says of the
+// whole network, and its answer is the best of all.
+#include "search/network_search.hpp"
+
 #include <cmath>
 #include <limits>
 #include <memory>
@@ -16,7 +18,6 @@
 #include "models/table/table_csv.hpp"
 #include "search/budgets.hpp"
 #include "search/network_problem.hpp"
-#include "search/network_search.hpp"
 
 namespace widthwise {
 
@@ -82,14 +83,14 @@ TEST_CASE("A network's problem says of every choice what the cost model says of 
       NetworkProblemRequest request;
       request.weight_bits = request.activation_bits = {2, 4, 8};
       request.costs = costs;
-      const NetworkProblem built = network_problem(
-          c.network, *c.model, falling_losses(c.network, {2, 4, 8}), request);
+      const NetworkProblem built =
+          network_problem(c.network, *c.model, falling_losses(c.network, {2, 4, 8}), request);
       check(built.problem);
       for (int trial = 0; trial < 20; ++trial) {
         Choice choice;
         for (const Group& group : built.problem.groups) {
-          choice.push_back(std::uniform_int_distribution<std::size_t>(
-              0, group.options.size() - 1)(random));
+          choice.push_back(
+              std::uniform_int_distribution<std::size_t>(0, group.options.size() - 1)(random));
         }
         const Totals sums = totals(built.problem, choice);
         const Assignment assignment = built.assignment(choice, "choice");
@@ -114,8 +115,8 @@ TEST_CASE("The answer is the best of all choices of a small network") {
         search_network(c.network, c.accelerator, {c.model.get(), c.model.get()}, losses, request);
     const Problem& problem = outcome.network_problem.problem;
     const double limit = problem.budgets[0].limit;
-    CHECK(limit == Approx(share * whole_cost(c, parse_uniform_assignment("w8a8"),
-                                             "latency_cycles")));
+    CHECK(limit ==
+          Approx(share * whole_cost(c, parse_uniform_assignment("w8a8"), "latency_cycles")));
     // All choices, costed as whole networks.
     double best = std::numeric_limits<double>::infinity();
     Choice choice(problem.groups.size(), 0);
