@@ -801,7 +801,7 @@ class TableTest(ProgramTest):
     def start_slow_table(self, *arguments):
         """A layer that is stepped for minutes, and a small one."""
         self.write("slow.yaml", NETWORK.replace("out_features: 16", "out_features: 1024")
-                   .replace("batch: 1, width: 32", "batch: 16, width: 65536"))
+                   .replace("batch: 1, width: 32", "batch: 128, width: 65536"))
         return subprocess.Popen(
             [PROGRAM, "table", "-a", "tiny.yaml", "-n", "slow.yaml", "--fidelity", "cycle",
              "--weight-bits", "8", "--activation-bits", "8", "--jobs", "1", "-q", "-o", "t.csv",
