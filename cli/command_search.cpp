@@ -18,7 +18,6 @@
 #include "cli/read_request.hpp"
 #include "cli/solution_report.hpp"
 #include "cli/text_layout.hpp"
-#include "models/base/worker_pool.hpp"
 #include "models/hardware/energy_reader.hpp"
 #include "models/table/table_csv.hpp"
 #include "sim/simulated_model.hpp"
@@ -26,9 +25,6 @@
 namespace widthwise {
 
 namespace {
-
-constexpr std::int64_t kMostJobs = 1024;
-constexpr std::int64_t kMostFrontPoints = 1000;
 
 /// All that a search works on, read.
 struct Prepared {
@@ -188,22 +184,11 @@ int search_command(SearchCommand command) {
   if (command.time_limit) {
     request.solve.time_limit_s = said.time_limit_s;
   }
-  std::size_t wanted = 0;
-  if (command.experiment.front_points) {
-    collecting(problems, [&] {
-      wanted = static_cast<std::size_t>(
-          read_integer_in(*command.experiment.front_points, 2, kMostFrontPoints));
-      return true;
-    });
-  }
+  const std::size_t wanted = collecting(problems, [&] {
+                               return read_front_points(command.experiment.front_points);
+                             }).value_or(0);
   MachineModelOptions options;
-  options.jobs = available_processors();
-  if (command.jobs) {
-    collecting(problems, [&] {
-      options.jobs = static_cast<std::size_t>(read_integer_in(*command.jobs, 1, kMostJobs));
-      return true;
-    });
-  }
+  options.jobs = collecting(problems, [&] { return read_jobs(command.jobs); }).value_or(1);
   OutputFiles files(problems);
   auto& json = files.stage(command.json);
   auto& report = files.stage(command.report);

@@ -20,8 +20,6 @@ namespace widthwise {
 
 namespace {
 
-constexpr std::int64_t kMostFrontPoints = 1000;
-
 /// The cost that a front is over.
 MetricId front_cost_of(const Problem& problem, const std::optional<Given>& given) {
   if (given) {
@@ -80,13 +78,8 @@ int solve_command(const SolveCommand& command) {
   const auto problem = collecting(
       problems, [&] { return read_problem(find_file(Shipped::problems, command.problem)); });
   const SolveOptions options = read_solve_options(command.gap, command.time_limit, problems);
-  std::size_t wanted = 0;
-  if (command.front) {
-    collecting(problems, [&] {
-      wanted = static_cast<std::size_t>(read_integer_in(*command.front, 2, kMostFrontPoints));
-      return true;
-    });
-  }
+  const std::size_t wanted =
+      collecting(problems, [&] { return read_front_points(command.front); }).value_or(0);
   MetricId cost = 0;
   if (problem && wanted > 0) {
     if (problem->costs.empty()) {

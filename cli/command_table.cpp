@@ -20,7 +20,6 @@
 #include "cli/text_layout.hpp"
 #include "models/base/text.hpp"
 #include "models/base/units.hpp"
-#include "models/base/worker_pool.hpp"
 #include "models/hardware/energy_reader.hpp"
 #include "models/table/table_csv.hpp"
 #include "models/table/table_model.hpp"
@@ -32,7 +31,6 @@ namespace widthwise {
 namespace {
 
 constexpr BitWidth kDefaultMost = 8;
-constexpr std::int64_t kMostJobs = 1024;
 constexpr std::int64_t kMostSeconds = 1'000'000;
 constexpr std::int64_t kMostSteps = 64;
 constexpr std::size_t kMostPoints = 20'000'000;
@@ -146,10 +144,7 @@ std::optional<Prepared> prepare(const TableCommand& command, Diagnostics& proble
   });
   request.stored = command.stored;
   MachineModelOptions options;
-  options.jobs = available_processors();
-  read(command.jobs, [&](const Given& given) {
-    options.jobs = static_cast<std::size_t>(read_integer_in(given, 1, kMostJobs));
-  });
+  options.jobs = collecting(problems, [&] { return read_jobs(command.jobs); }).value_or(1);
   read(command.time_limit, [&](const Given& given) {
     options.time_limit = std::chrono::seconds(read_integer_in(given, 1, kMostSeconds));
   });

@@ -7,6 +7,7 @@
 
 #include "models/base/text.hpp"
 #include "models/base/units.hpp"
+#include "models/base/worker_pool.hpp"
 #include "models/hardware/accelerator_reader.hpp"
 #include "models/network/assignment_reader.hpp"
 
@@ -56,6 +57,17 @@ std::int64_t read_integer_in(const Given& given, std::int64_t least, std::int64_
     refuse(given, fmt::format("expected {}..{}, got '{}'", least, greatest, given.text));
   }
   return *value;
+}
+
+std::size_t read_jobs(const std::optional<Given>& given) {
+  constexpr std::int64_t kMost = 1024;
+  return given ? static_cast<std::size_t>(read_integer_in(*given, 1, kMost))
+               : available_processors();
+}
+
+std::size_t read_front_points(const std::optional<Given>& given) {
+  constexpr std::int64_t kMost = 1000;
+  return given ? static_cast<std::size_t>(read_integer_in(*given, 2, kMost)) : 0;
 }
 
 Fidelity read_fidelity(const std::optional<Given>& given) {

@@ -35,6 +35,12 @@ std::size_t read_name(const Given& given, const std::vector<std::string>& names)
 /// A whole number within the bounds.
 std::int64_t read_integer_in(const Given& given, std::int64_t least, std::int64_t greatest);
 
+/// Worker processes; as many as processors if it is not said.
+std::size_t read_jobs(const std::optional<Given>& given);
+
+/// Points of a front; 0 if it is not said.
+std::size_t read_front_points(const std::optional<Given>& given);
+
 Fidelity read_fidelity(const std::optional<Given>& given);
 
 Accelerator read_accelerator_of(const RunRequest& request);

@@ -105,7 +105,9 @@ constexpr CsvColumn kColumns[] = {
     {"phases", phases_text},
 };
 
-std::string field(const std::string& value) {
+}  // namespace
+
+std::string csv_field(const std::string& value) {
   if (value.find_first_of(",\"\r\n") == std::string::npos) {
     return value;
   }
@@ -116,8 +118,6 @@ std::string field(const std::string& value) {
   return quoted + '"';
 }
 
-}  // namespace
-
 std::string csv_report(const CostReport& report) {
   std::string csv;
   const auto end_line = [&] { csv.back() = '\n'; };
@@ -127,7 +127,7 @@ std::string csv_report(const CostReport& report) {
   end_line();
   for (const LayerCost& layer : report.layers) {
     for (const CsvColumn& column : kColumns) {
-      csv += field(column.second(layer)) + ',';
+      csv += csv_field(column.second(layer)) + ',';
     }
     end_line();
   }

@@ -12,4 +12,7 @@ namespace widthwise {
 
 std::string csv_report(const CostReport& report);
 
+/// A cell of a CSV file: in quotes where it has to be (RFC 4180).
+std::string csv_field(const std::string& value);
+
 }  // namespace widthwise

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/print_table.hpp"
+#include "cli/report_csv.hpp"
 #include "cli/text_layout.hpp"
 #include "models/base/units.hpp"
 #include "search/baselines.hpp"
@@ -88,17 +89,6 @@ std::vector<std::string> assignment_widths(const Problem& problem, const Choice&
     widths.push_back(widths_text(problem.groups[g].options[choice[g]]));
   }
   return widths;
-}
-
-std::string quoted_csv(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) {
-    return text;
-  }
-  std::string quoted = "\"";
-  for (const char c : text) {
-    quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-  }
-  return quoted + '"';
 }
 
 std::string quoted_yaml(const std::string& text) {
@@ -289,7 +279,7 @@ std::string front_text(const Problem& problem, MetricId cost,
 std::string front_csv(const Problem& problem, MetricId cost, const std::vector<FrontPoint>& front) {
   std::string csv = metric_name(problem, cost) + ",loss,bound,gap,proven";
   for (const Group& group : problem.groups) {
-    csv += ',' + quoted_csv(group.name);
+    csv += ',' + csv_field(group.name);
   }
   csv += '\n';
   for (const FrontPoint& point : front) {
