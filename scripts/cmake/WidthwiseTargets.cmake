@@ -68,6 +68,7 @@ function(widthwise_install_package)
           "${PROJECT_BINARY_DIR}/WidthwiseConfigVersion.cmake"
           "${PROJECT_SOURCE_DIR}/scripts/cmake/FindSystemC.cmake"
           "${PROJECT_SOURCE_DIR}/scripts/cmake/FindCbc.cmake"
+          "${PROJECT_SOURCE_DIR}/scripts/cmake/FindLibTorch.cmake"
           "${PROJECT_SOURCE_DIR}/scripts/cmake/FindOnnx.cmake"
     DESTINATION "${destination}")
   install(EXPORT WidthwiseTargets NAMESPACE Widthwise:: DESTINATION "${destination}")

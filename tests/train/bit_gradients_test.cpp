@@ -1,0 +1,3 @@
+#include "train/bit_gradients.hpp"
+
+#include <catch2/catch.hpp>

@@ -1,0 +1,3 @@
+#include "train/bit_planes.hpp"
+
+#include <catch2/catch.hpp>

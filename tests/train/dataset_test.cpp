@@ -1,0 +1,3 @@
+#include "train/dataset.hpp"
+
+#include <catch2/catch.hpp>

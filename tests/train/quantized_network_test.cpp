@@ -1,0 +1,3 @@
+#include "train/torch/quantized_network.hpp"
+
+#include <catch2/catch.hpp>

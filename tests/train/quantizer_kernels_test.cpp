@@ -1,0 +1,3 @@
+#include "train/quantizer_kernels.hpp"
+
+#include <catch2/catch.hpp>

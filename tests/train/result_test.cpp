@@ -1,0 +1,3 @@
+#include "train/result.hpp"
+
+#include <catch2/catch.hpp>

@@ -1,0 +1,3 @@
+#include "train/settings.hpp"
+
+#include <catch2/catch.hpp>

@@ -1,0 +1,3 @@
+#include "train/torch/trainer.hpp"
+
+#include <catch2/catch.hpp>

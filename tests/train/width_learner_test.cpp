@@ -1,0 +1,3 @@
+#include "train/width_learner.hpp"
+
+#include <catch2/catch.hpp>

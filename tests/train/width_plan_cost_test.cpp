@@ -1,0 +1,3 @@
+#include "train/width_plan_cost.hpp"
+
+#include <catch2/catch.hpp>

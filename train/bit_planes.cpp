@@ -1,0 +1,1 @@
+#include "train/bit_planes.hpp"

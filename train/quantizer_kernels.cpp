@@ -1,0 +1,1 @@
+#include "train/quantizer_kernels.hpp"

@@ -1,0 +1,1 @@
+#include "train/torch/fused_ops.hpp"

@@ -1,0 +1,1 @@
+#include "train/width_plan_cost.hpp"
