@@ -90,6 +90,30 @@ struct VectorShape {
   bool operator==(const VectorShape&) const = default;
 };
 
+/// The windows of a pool, for those who compute its values; its cost is in VectorShape. All counts
+/// in elements.
+///
+/// Layer::op says what is done with a window: "max_pool", "average_pool", "global_max_pool" or
+/// "global_average_pool" of network files, "MaxPool", "AveragePool", "GlobalMaxPool" or
+/// "GlobalAveragePool" of ONNX. How many windows there are follows from the output shape: a last
+/// one may hang over the end (ceil_mode). A pool over one spatial axis has height 1. A global pool
+/// has one window of the whole input, without padding; of more than two spatial axes, all but the
+/// last count as height.
+struct PoolWindow {
+  std::int64_t kernel_h = 1, kernel_w = 1;
+  std::int64_t stride_h = 1, stride_w = 1;
+  std::int64_t dilation_h = 1, dilation_w = 1;  // ONNX only
+  std::int64_t pad_top = 0, pad_left = 0;
+  std::int64_t pad_bottom = 0, pad_right = 0;  // as stated, whether a window reaches it or not
+
+  /// An average divides by all elements of a window that lie in the input or its padding, not by
+  /// those in the input alone. What hangs over the padding never counts. Network files cannot ask
+  /// for it. A maximum never sees padding.
+  bool count_include_pad = false;
+
+  bool operator==(const PoolWindow&) const = default;
+};
+
 struct Tensor {
   std::string name;
   std::vector<std::int64_t> shape;  // batch first
@@ -106,6 +130,7 @@ struct Layer {
   std::string op;                       // what the source calls it, e.g. "Conv" or "max_pool"
   std::optional<ComputeShape> compute;  // present exactly if has_macs(kind)
   std::optional<VectorShape> vector;    // present exactly otherwise
+  std::optional<PoolWindow> pool;       // present exactly for LayerKind::pool; costs ignore it
   std::vector<TensorId> inputs;         // activation tensors in operand order
   TensorId output = 0;
   std::int64_t weights = 0;        // constant parameters at the layer's weight width

@@ -94,6 +94,7 @@ class Totals {
 void check_consistency(const Layer& layer, const std::vector<Tensor>& tensors) {
   ensure(layer.compute.has_value() == has_macs(layer.kind), "only layers with MACs have a nest");
   ensure(layer.vector.has_value() != layer.compute.has_value(), "a layer has one kind of work");
+  ensure(layer.pool.has_value() == (layer.kind == LayerKind::pool), "only pools have windows");
   ensure(layer.weights >= 0 && layer.biases >= 0, "parameters are counted from 0");
   ensure(!layer.inputs.empty(), "a layer has an input");
   for (const TensorId input : layer.inputs)

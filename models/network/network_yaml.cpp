@@ -260,6 +260,7 @@ Value LayerSite::add_vector(const std::string& layer_name, LayerKind kind,
   layer.name = layer_name;
   layer.kind = kind;
   layer.vector = inferred.vector;
+  layer.pool = inferred.pool;
   layer.biases = biases;
   layer.fused = std::move(fused);
   return add(std::move(layer), inferred.output, inputs);

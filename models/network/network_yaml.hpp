@@ -41,7 +41,8 @@
 //   upsample                           factor
 //
 // kernel, stride, dilation, factor: one number or [height, width]; padding also [top, left, bottom,
-// right] or `same`. Sequences are [batch, sequence, features]. An lstm, gru or rnn `x` becomes the
+// right] or `same`. An average_pool divides by the elements of its window that lie in the input, not
+// by those in its padding. Sequences are [batch, sequence, features]. An lstm, gru or rnn `x` becomes the
 // layers x/input and x/recurrent; an attention `x` becomes x.query, x.key, x.value, x.scores,
 // x.softmax, x.context and x.output.
 //

@@ -113,7 +113,10 @@ void import_pool(Importer& importer, const Site& site) {
   if (list_attribute(site.node, "kernel_shape") == std::nullopt) {
     throw NodeError("attribute 'kernel_shape' is missing");
   }
-  const InferredVector inferred = infer_pool(input.shape, read_window(site.node, input.shape));
+  InferredVector inferred = infer_pool(input.shape, read_window(site.node, input.shape));
+  if (site.node.op == "AveragePool") {
+    inferred.pool->count_include_pad = integer_attribute(site.node, "count_include_pad", 0) != 0;
+  }
   if (inferred.output == input.shape && inferred.vector.operations == element_count(input.shape)) {
     importer.set_alias(site, input, input.shape);  // a window of one element
     return;

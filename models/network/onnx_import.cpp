@@ -261,6 +261,7 @@ std::unordered_map<std::string, OnnxConstant> Importer::weights() const { return
 void Importer::add_vector(const Site& site, LayerKind kind, const InferredVector& inferred,
                           std::int64_t biases, std::vector<std::string> fused) {
   Layer layer = vector_layer(site, kind, inferred.vector);
+  layer.pool = inferred.pool;
   layer.inputs = tensors_of(site, activation_indices(site));
   layer.biases = biases;
   layer.fused = std::move(fused);

@@ -43,7 +43,7 @@ void check_rank(const Shape& input, std::size_t min, std::size_t max, std::strin
 // Windows along one axis.
 struct Windows {
   std::int64_t count;
-  std::int64_t pad_begin;
+  std::int64_t pad_begin, pad_end;
 };
 
 Windows place_windows(std::int64_t size, const Window& window, std::size_t axis) {
@@ -75,7 +75,7 @@ Windows place_windows(std::int64_t size, const Window& window, std::size_t axis)
   std::int64_t count = (window.ceil_mode ? ceil_div(room, stride) : room / stride) + 1;
   // A window that would start in the padding behind the data is left out.
   if (window.ceil_mode && count > 1 && (count - 1) * stride >= size + begin) --count;
-  return {count, begin};
+  return {count, begin, end};
 }
 
 struct PlacedWindow {
@@ -245,7 +245,18 @@ InferredVector infer_pool(const Shape& input, const Window& window) {
   const Shape output = spatial_output(input, input[1], placed);
   const std::int64_t elements = element_count(output);
   const std::int64_t area = checked_product(window.kernel[0], window.kernel[1]);
-  return {output, vector_work(element_count(input), elements, area, elements)};
+  PoolWindow pool;
+  pool.kernel_h = window.kernel[0];
+  pool.kernel_w = window.kernel[1];
+  pool.stride_h = window.stride[0];
+  pool.stride_w = window.stride[1];
+  pool.dilation_h = window.dilation[0];
+  pool.dilation_w = window.dilation[1];
+  pool.pad_top = placed.h.pad_begin;
+  pool.pad_left = placed.w.pad_begin;
+  pool.pad_bottom = placed.h.pad_end;
+  pool.pad_right = placed.w.pad_end;
+  return {output, vector_work(element_count(input), elements, area, elements), pool};
 }
 
 InferredVector infer_global_pool(const Shape& input) {
@@ -254,7 +265,10 @@ InferredVector infer_global_pool(const Shape& input) {
   output[0] = input[0];
   output[1] = input[1];
   const std::int64_t elements = element_count(input);
-  return {output, vector_work(elements, input[0] * input[1], 1, elements)};
+  PoolWindow pool;
+  pool.kernel_w = input.back();
+  pool.kernel_h = elements / (input[0] * input[1] * input.back());
+  return {output, vector_work(elements, input[0] * input[1], 1, elements), pool};
 }
 
 Shape broadcast(const Shape& a, const Shape& b) {

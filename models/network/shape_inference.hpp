@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -62,6 +63,7 @@ struct InferredLayer {
 struct InferredVector {
   Shape output;
   VectorShape vector;
+  std::optional<PoolWindow> pool = std::nullopt;  // of a pool, count_include_pad false
 };
 
 /// Input [batch, channels, width] or [batch, channels, height, width].

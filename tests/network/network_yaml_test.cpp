@@ -108,6 +108,36 @@ layers:
   CHECK(output_of(network, "f") == Sizes{1, 2, 5, 5});
 }
 
+TEST_CASE("a pool has the windows that the file gives it") {
+  const Network network = parse(R"(inputs: {x: [2, 3, 9, 8], s: [2, 3, 10]}
+layers:
+  - {name: square, kind: max_pool, inputs: x, kernel: 3, stride: 2, padding: 1}
+  - {name: oblong, kind: average_pool, inputs: x, kernel: [2, 3], padding: [1, 0, 0, 2]}
+  - {name: same, kind: max_pool, inputs: x, kernel: 3, stride: 2, padding: same}
+  - {name: over, kind: average_pool, inputs: x, kernel: 2, ceil_mode: true}
+  - {name: line, kind: max_pool, inputs: s, kernel: 4, stride: 3, padding: 1}
+  - {name: highest, kind: global_max_pool, inputs: x}
+  - {name: mean, kind: global_average_pool, inputs: s}
+  - {name: conv, kind: convolution, inputs: x, out_channels: 1, kernel: 1}
+  - {name: reduced, kind: mean, inputs: x, axes: [2, 3]}
+)");
+  CHECK(layer(network, "square").pool == PoolWindow{3, 3, 2, 2, 1, 1, 1, 1, 1, 1, false});
+  CHECK(layer(network, "oblong").pool == PoolWindow{2, 3, 2, 3, 1, 1, 1, 0, 0, 2, false});
+  // 9 rows in 5 windows of 3 need 11, one above and one below; 8 columns in 4 need 9, one behind.
+  CHECK(layer(network, "same").pool == PoolWindow{3, 3, 2, 2, 1, 1, 1, 0, 1, 1, false});
+  CHECK(layer(network, "over").pool == PoolWindow{2, 2, 2, 2, 1, 1, 0, 0, 0, 0, false});
+  CHECK(output_of(network, "over") == Sizes{2, 3, 5, 4});
+  CHECK(layer(network, "line").pool == PoolWindow{1, 4, 1, 3, 1, 1, 0, 1, 0, 1, false});
+  CHECK(layer(network, "highest").pool == PoolWindow{9, 8, 1, 1, 1, 1, 0, 0, 0, 0, false});
+  CHECK(layer(network, "mean").pool == PoolWindow{1, 10, 1, 1, 1, 1, 0, 0, 0, 0, false});
+  CHECK(!layer(network, "conv").pool);
+  CHECK(!layer(network, "reduced").pool);
+  CHECK(layer(network, "square").op == "max_pool");
+  CHECK(layer(network, "oblong").op == "average_pool");
+  CHECK(layer(network, "highest").op == "global_max_pool");
+  CHECK(layer(network, "mean").op == "global_average_pool");
+}
+
 TEST_CASE("layers that move nothing leave no trace") {
   const Network network = parse(R"(inputs: {x: [2, 3, 4, 1]}
 layers:

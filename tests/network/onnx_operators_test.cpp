@@ -390,6 +390,37 @@ TEST_CASE("pools have windows, and a window of one element is nothing") {
   CHECK(output_shape(network, "GlobalAveragePool_2") == Ints{1, 2, 1, 1});
 }
 
+TEST_CASE("a pool has the windows of its attributes") {
+  const Ints kernel = {3, 2};
+  OnnxModel model;
+  model.input("x", {1, 2, 9, 8}).input("s", {1, 2, 10}).input("v", {1, 2, 4, 5, 6});
+  model.node("MaxPool", {"x"}, {"a"},
+             {{"kernel_shape", kernel},
+              {"strides", Ints{2, 1}},
+              {"dilations", Ints{1, 3}},
+              {"pads", Ints{1, 0, 0, 1}}});
+  model.node("AveragePool", {"x"}, {"b"}, {{"kernel_shape", kernel}, {"pads", Ints{1, 1, 1, 1}}});
+  model.node("AveragePool", {"x"}, {"c"},
+             {{"kernel_shape", kernel}, {"pads", Ints{1, 1, 1, 1}}, {"count_include_pad", 1}});
+  model.node("AveragePool", {"x"}, {"d"},
+             {{"kernel_shape", kernel}, {"strides", Ints{2, 2}}, {"auto_pad", "SAME_LOWER"}});
+  model.node("MaxPool", {"s"}, {"e"}, {{"kernel_shape", Ints{4}}, {"pads", Ints{1, 2}}});
+  model.node("GlobalMaxPool", {"x"}, {"f"}).node("GlobalAveragePool", {"v"}, {"g"});
+  for (const char* name : {"a", "b", "c", "d", "e", "f", "g"}) model.output(name);
+  const Network network = model.import();
+  const auto pool = [&](const char* name) { return layer_of(network, name).pool; };
+  CHECK(pool("MaxPool_0") == PoolWindow{3, 2, 2, 1, 1, 3, 1, 0, 0, 1, false});
+  CHECK(pool("AveragePool_1") == PoolWindow{3, 2, 1, 1, 1, 1, 1, 1, 1, 1, false});
+  CHECK(pool("AveragePool_2") == PoolWindow{3, 2, 1, 1, 1, 1, 1, 1, 1, 1, true});
+  // 9 rows in 5 windows of 3 need 11, one at either end; 8 columns in 4 windows of 2 need no more.
+  CHECK(pool("AveragePool_3") == PoolWindow{3, 2, 2, 2, 1, 1, 1, 0, 1, 0, false});
+  CHECK(pool("MaxPool_4") == PoolWindow{1, 4, 1, 1, 1, 1, 0, 1, 0, 2, false});
+  CHECK(pool("GlobalMaxPool_5") == PoolWindow{9, 8, 1, 1, 1, 1, 0, 0, 0, 0, false});
+  CHECK(pool("GlobalAveragePool_6") == PoolWindow{4 * 5, 6, 1, 1, 1, 1, 0, 0, 0, 0, false});
+  CHECK(layer_of(network, "AveragePool_1").op == "AveragePool");
+  CHECK(layer_of(network, "GlobalMaxPool_5").op == "GlobalMaxPool");
+}
+
 TEST_CASE("operators that leave the data where they are leave no layer") {
   OnnxModel model;
   model.input("x", {2, 3, 4, 1}).integers("shape", {0, 0, -1}).integers("one", {1});
