@@ -1,1 +1,1 @@
-#include "train/bit_gradients.hpp"
+#include "train/width_assigner.hpp"
