@@ -14,14 +14,7 @@
 // and those without multiply-accumulates have as many input as output channels, and fall with the
 // share of the output's only.
 //
-// What is left of a tensor's channels: as many as its producer has; a sum's channel is left if one
-// of its operands' is, a product's if all are; a depthwise channel if its own width and its input
-// are; pools, activations and the like pass on what they read; concatenations put channels behind
-// each other. A fully connected layer reads as many features of each channel as the channel has
-// elements. Channels that count in part (widths between 0 and 1) are left independently of each
-// other: of a sum of halves three quarters are. Where a layer's channels can not be traced
-// (transposed or reshaped tensors, recurrent layers, matrix products of activations) all count as
-// left (errs high).
+// How the channels that are left are traced through the network: channel_trace.hpp.
 //
 // Ignores: that channels of one width rarely fill an array's columns, that each group of one width
 // fetches the input anew (errs low), and that proportion is kinder than granularity (errs low).
