@@ -69,9 +69,14 @@ struct TrainResult {
   std::string version;  // of the program
 };
 
-std::string result_json(const TrainResult& result);  // "training/1"; same result, same bytes
+/// "training/1" (docs/file_formats.md); same result, same bytes, and doubles read back as they
+/// were. A figure that is not finite and lists of different lengths are mistakes of ours:
+/// InternalError.
+std::string result_json(const TrainResult& result);
 
-/// Throws InputError with the place of what is wrong.
+/// Throws InputError, all mistakes at once: with line and column where the file is no JSON, else
+/// with the path of the key that is missing or wrong ("history[2].costs"). Other keys are passed
+/// over.
 TrainResult read_result(const std::string& path);
 
 }  // namespace widthwise

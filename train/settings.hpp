@@ -83,11 +83,20 @@ struct TrainSettings {
   std::vector<TrainTarget> targets;  // none: fixed and full_precision
 };
 
+/// What can not be met: a target below what the narrowest widths reach, named with that minimum. A
+/// legitimate negative answer, told apart from mistakes so that the program's exit code can say so.
+class InfeasibleTarget : public InputError {
+ public:
+  using InputError::InputError;
+};
+
 /// Adds to `problems` what contradicts itself: a method without its targets, widths out of order,
-/// a target said twice. Network, machine and data are not looked at.
+/// a target said twice. Network, machine and data are not looked at. The key of a problem is the
+/// name of the member, its place is known for targets and pins only.
 void check(const TrainSettings& settings, Diagnostics& problems);
 
-/// Name of what a training's result follows from on its side; equal settings, equal text.
+/// All that a training's result follows from on the side of its settings: equal settings, equal
+/// text, whatever places they came from; any other difference is one in the text.
 std::string canonical_text(const TrainSettings& settings);
 
 }  // namespace widthwise
