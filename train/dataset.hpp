@@ -32,11 +32,15 @@ struct Dataset {
 
 /// "fashion_mnist": where Debian's dataset-fashion-mnist puts it. Else a folder with
 /// train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte
-/// (each with or without .gz), or data_batch_1.bin ... data_batch_5.bin and test_batch.bin, or
-/// train.bin and test.bin (CIFAR-100, fine labels). Throws InputError, all mistakes at once: the
-/// folder or a file is missing (for fashion_mnist with the Debian package's name), a file is cut
-/// short or longer than its header says, counts of images and labels differ, images of both sets
-/// differ in size.
+/// (IDX), or data_batch_1.bin ... data_batch_5.bin and test_batch.bin (CIFAR-10), or train.bin and
+/// test.bin (CIFAR-100, fine labels), each with or without .gz; the folder's name is the data
+/// set's.
+///
+/// Throws InputError, all mistakes at once: the folder or a file is missing (for fashion_mnist with
+/// the Debian package's name), a file is cut short or longer than its header says, has another
+/// magic number, nothing in it or more than 8 GiB, a check sum of gzip fails, counts of images and
+/// labels differ, a label is beyond CIFAR's classes, images of both sets differ in size, the folder
+/// holds files of two formats. A file of CIFAR may hold any number of images.
 Dataset read_dataset(const Given& given);
 
 }  // namespace widthwise
