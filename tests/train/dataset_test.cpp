@@ -267,7 +267,10 @@ TEST_CASE("a folder that cannot be read from says why") {
   write_cifar10(folder);
   CHECK(message_of(folder) == "--data: error: the folder '" + folder.path() +
                                   "' holds files of IDX and CIFAR-10; keep one of them there");
-  const Given given{"nowhere", {"experiment.yaml", 4, 9}, "train.data"};
+  Given given;
+  given.text = "nowhere";
+  given.place = {"experiment.yaml", 4, 9};
+  given.key = "train.data";
   CHECK_THROWS_WITH(read_dataset(given),
                     "experiment.yaml:4:9: error: train.data: 'nowhere' is no folder and no known "
                     "data set; known: 'fashion_mnist'");
