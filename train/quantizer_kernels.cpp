@@ -199,7 +199,7 @@ WIDTHWISE_FOR_EACH_MACHINE void activations_forward(const float* x, std::size_t 
 template <int sets>
 WIDTHWISE_INLINE float differentiate(float z, float dy, const ClipQuantizer& q, float& alpha,
                                      float& bits) {
-  const float inside = z >= q.passes_from && z <= q.high ? dy : 0.0F;
+  const float dz = z >= q.passes_from && z <= q.high ? dy * q.slope : 0.0F;
   if constexpr (sets > 0) {
     const float v = clip(z, q.low, q.high);
     float x_q = quantize(v, q.lower);
@@ -208,9 +208,9 @@ WIDTHWISE_INLINE float differentiate(float z, float dy, const ClipQuantizer& q, 
       bits += dy * difference;
       x_q += q.share * difference;
     }
-    alpha += dy * x_q - inside * v;
+    alpha += dy * x_q - dz * v;
   }
-  return inside * q.slope;
+  return dz;
 }
 
 template <int sets, bool wants_dx>

@@ -10,8 +10,8 @@
 //   activations   unsigned: x_q = a Q_l(clip(x, 0, a) / a);
 //                 signed: x_q = a (2 Q_l((clip(x, -a, a) / a + 1) / 2) - 1).
 //                 dx: min(l, 1) inside the clip, its edges included, 0 outside. da: x_q / a
-//                 outside (PACT: the sign of x), inside x_q / a - x / a (the quantization error,
-//                 as LSQ has it).
+//                 outside (PACT: the sign of x), inside x_q / a - min(l, 1) x / a (from 1 bit up
+//                 the quantization error, as LSQ has it).
 //   0 bits        w_q = x_q = 0. Between 0 and 1 bit the straight-through slope is l, so that the
 //                 gradient of a pruned channel's weights dies with them.
 //

@@ -71,7 +71,8 @@ ActivationReference activation(double x, double alpha, double width, ClipRange r
   const Reference q = quantized(v / alpha, width, is_signed);
   const bool inside = x >= low && x <= alpha;
   return {alpha * q.value, inside ? std::min(width, 1.0) : 0,
-          inside ? q.value - v / alpha : q.value, alpha * q.per_width, q.middle};
+          inside ? q.value - std::min(width, 1.0) * v / alpha : q.value, alpha * q.per_width,
+          q.middle};
 }
 
 const std::vector<float> kWidths{0, 0.25F, 1, 1.5F, 2, 3.7F, 4, 7.99F, 8, 12.5F, 16, 19};
