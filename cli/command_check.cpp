@@ -8,9 +8,12 @@
 #include <utility>
 
 #include "cli/command_run.hpp"
+#include "cli/command_train.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/experiment.hpp"
+#include "cli/search_experiment.hpp"
 #include "cli/text_layout.hpp"
+#include "cli/train_experiment.hpp"
 #include "models/base/error.hpp"
 #include "models/base/text.hpp"
 #include "models/config/yaml_reader.hpp"
@@ -36,7 +39,16 @@ void check_energy(const std::string& path) { read_energy_table(path); }
 void check_network(const std::string& path) { read_network(path); }
 void check_assignment(const std::string& path) { read_assignment(path); }
 void check_problem(const std::string& path) { read_problem(path); }
-void check_experiment(const std::string& path) { prepare_run(read_experiment(path)); }
+void check_experiment(const std::string& path) {
+  const YamlDocument document = load_yaml(path);
+  if (document.root.find("search") != nullptr) {
+    read_search_experiment(path);
+  }
+  if (document.root.find("train") != nullptr) {
+    check_training(read_train_experiment(path));
+  }
+  prepare_run(read_experiment(path));
+}
 
 constexpr std::pair<std::string_view, Check> kChecks[] = {
     {"accelerator", check_accelerator}, {"energy", check_energy},

@@ -55,6 +55,7 @@ class ExperimentReader {
     request.vcd = given(outputs, "vcd", Need::optional);
     outputs.finish();
     root_.take("search", Need::optional);  // search_experiment.cpp reads it
+    root_.take("train", Need::optional);   // train_experiment.cpp reads it
     root_.finish();
     return request;
   }

@@ -1,9 +1,7 @@
 // The command line: parses options, calls the command, and turns what goes wrong into an exit code.
 
 #include <algorithm>
-#include <exception>
 #include <filesystem>
-#include <iostream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,15 +9,16 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/command_check.hpp"
+#include "cli/command_line.hpp"
 #include "cli/command_list.hpp"
 #include "cli/command_run.hpp"
 #include "cli/command_search.hpp"
 #include "cli/command_solve.hpp"
 #include "cli/command_table.hpp"
-#include "cli/error_output.hpp"
+#include "cli/command_train.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/experiment.hpp"
-#include "cli/text_layout.hpp"
+#include "cli/train_program.hpp"
 #include "models/base/error.hpp"
 #include "models/base/text.hpp"
 
@@ -49,20 +48,6 @@ struct RunOptions {
   bool ideal_memory = false;
   bool quiet = false;
 };
-
-/// What was given for an option, if it was.
-std::optional<Given> given(const CLI::App& command, const std::string& option,
-                           const std::string& text) {
-  if (command.count(option) == 0) {
-    return std::nullopt;
-  }
-  return Given{text, SourcePlace{option}, ""};
-}
-
-void add_list(CLI::App& command, const std::string& name, std::vector<std::string>& target,
-              const std::string& text) {
-  command.add_option(name, target, text)->allow_extra_args(false)->take_all();
-}
 
 /// What names a machine and a network, for all commands that need both.
 void add_inputs(CLI::App& command, RunOptions& options) {
@@ -324,6 +309,11 @@ int run_program(int argc, char** argv) {
   SolveWords solve_words;
   const CLI::App* solve = add_solve(app, solve_words);
 
+  TrainWords train_words;
+  CLI::App* train = app.add_subcommand(
+      "train", "Train a network at bit-widths that are learned against simulated costs");
+  add_train_options(*train, train_words);
+
   std::vector<std::string> files;
   CLI::App* check = app.add_subcommand("check", "Read files and say what is wrong with them");
   check->add_option("files", files, "YAML, ONNX or CSV files")->required();
@@ -358,6 +348,9 @@ int run_program(int argc, char** argv) {
   if (solve->parsed()) {
     return solve_command(solve_command_of(*solve, solve_words));
   }
+  if (train->parsed()) {
+    become_train_program(argc, argv);
+  }
   if (check->parsed()) {
     return check_command(files);
   }
@@ -369,23 +362,6 @@ int run_program(int argc, char** argv) {
 }  // namespace widthwise
 
 int main(int argc, char** argv) {
-  using namespace widthwise;
-  try {
-    const int code = run_program(argc, argv);
-    if (!std::cout.flush()) {
-      std::cerr << "widthwise: error: cannot write to standard output\n";
-      return code == kDone ? static_cast<int>(kBadInput) : code;
-    }
-    return code;
-  } catch (const InputError& error) {
-    print_errors(error, "nothing was simulated");
-    return kBadInput;
-  } catch (const std::exception& error) {
-    std::cerr << "widthwise: " << printable(error.what())
-              << "\nThis is a mistake in widthwise, not in your input; please report it with the "
-                 "command line and the files that led to it.\n";
-  } catch (...) {
-    std::cerr << "widthwise: unknown exception; this is a mistake in widthwise\n";
-  }
-  return kOurBug;
+  return widthwise::guarded("nothing was simulated",
+                            [&] { return widthwise::run_program(argc, argv); });
 }

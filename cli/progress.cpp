@@ -15,6 +15,7 @@ constexpr std::chrono::milliseconds kSilence{1000};
 constexpr std::chrono::milliseconds kInterval{100};
 constexpr std::size_t kNameColumns = 32;
 constexpr std::size_t kBarColumns = 20;
+constexpr std::size_t kLineColumns = 100;
 constexpr std::string_view kClearLine = "\r\x1b[K";
 
 }  // namespace
@@ -28,12 +29,25 @@ Progress::~Progress() {
   }
 }
 
-void Progress::show(std::size_t done, std::size_t total, const std::string& what) {
+bool Progress::is_due() {
   if (!on_terminal_ || Clock::now() < next_) {
-    return;
+    return false;
   }
   next_ = Clock::now() + kInterval;
   shown_ = true;
+  return true;
+}
+
+void Progress::show(const std::string& line) {
+  if (is_due()) {
+    std::cerr << kClearLine << shortened(printable(line), kLineColumns) << std::flush;
+  }
+}
+
+void Progress::show(std::size_t done, std::size_t total, const std::string& what) {
+  if (!is_due()) {
+    return;
+  }
   const std::size_t filled = total > 0 ? kBarColumns * done / total : 0;
   const std::chrono::duration<double> taken = Clock::now() - began_;
   std::string left;

@@ -18,8 +18,13 @@ class Progress {
   /// "[########            ] 412 of 1024: layer2.0.conv1, 3 s left".
   void show(std::size_t done, std::size_t total, const std::string& what);
 
+  /// The line as it stands, at most 100 columns.
+  void show(const std::string& line);
+
  private:
   using Clock = std::chrono::steady_clock;
+
+  [[nodiscard]] bool is_due();
 
   bool on_terminal_;
   bool shown_ = false;

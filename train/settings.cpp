@@ -162,12 +162,12 @@ void check(const TrainSettings& settings, Diagnostics& problems) {
   const auto epochs = static_cast<double>(settings.epochs);
   if (settings.warmup_epochs > epochs) {
     problems.error({}, "warmup_epochs",
-                   fmt::format("expected at most the {} epochs of the training, got {}",
+                   fmt::format("expected at most the number of epochs ({}), got {}",
                                settings.epochs, settings.warmup_epochs));
   }
   if (method == TrainMethod::bmpq && settings.warm_epochs >= epochs) {
     problems.error({}, "warm_epochs",
-                   fmt::format("expected fewer than the {} epochs of the training, got {}",
+                   fmt::format("expected less than the number of epochs ({}), got {}",
                                settings.epochs, settings.warm_epochs));
   }
 }

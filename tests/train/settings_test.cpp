@@ -145,7 +145,7 @@ TEST_CASE("a training has a batch of images and an epoch after those that warm i
         "images: expected at least one batch of 128, got 127\n");
   CHECK(mistakes([](TrainSettings& s) { s.warmup_epochs = 10; }).empty());
   CHECK(mistakes([](TrainSettings& s) { s.warmup_epochs = 10.5; }) ==
-        "warmup_epochs: expected at most the 10 epochs of the training, got 10.5\n");
+        "warmup_epochs: expected at most the number of epochs (10), got 10.5\n");
   const auto warm = [](double epochs) {
     return [epochs](TrainSettings& s) {
       s.method = TrainMethod::bmpq;
@@ -154,7 +154,7 @@ TEST_CASE("a training has a batch of images and an epoch after those that warm i
   };
   CHECK(mistakes(warm(9.5)).empty());
   CHECK(mistakes(warm(10)) ==
-        "warm_epochs: expected fewer than the 10 epochs of the training, got 10\n");
+        "warm_epochs: expected less than the number of epochs (10), got 10\n");
 }
 
 TEST_CASE("all mistakes of settings come together") {
