@@ -119,6 +119,18 @@ class Fixed : public WidthMethod {
   std::vector<LayerChoice> choices_;
 };
 
+/// Costs of the targets' metrics at whole widths, simulated.
+std::vector<double> simulated_costs(MethodContext& context, std::span<const LayerChoice> choices) {
+  const ChoiceCost cost =
+      choice_cost(context.network, *context.machine.simulated, *context.machine.accelerator,
+                  choices, context.settings.output_bits);
+  std::vector<double> costs;
+  for (const TrainTarget& target : context.settings.targets) {
+    costs.push_back(cost.totals[metric_index(cost.metrics, target.metric)]);
+  }
+  return costs;
+}
+
 class FracBits : public WidthMethod {
  public:
   explicit FracBits(MethodContext& context)
@@ -199,16 +211,8 @@ class FracBits : public WidthMethod {
   }
 
   void freeze() {
-    const auto rounding = learner_.freeze([&](std::span<const LayerChoice> choices) {
-      const ChoiceCost cost =
-          choice_cost(context_.network, *context_.machine.simulated, *context_.machine.accelerator,
-                      choices, context_.settings.output_bits);
-      std::vector<double> costs;
-      for (const ResolvedTarget& target : learner_.targets()) {
-        costs.push_back(cost.totals[metric_index(cost.metrics, target.metric)]);
-      }
-      return costs;
-    });
+    const auto rounding = learner_.freeze(
+        [&](std::span<const LayerChoice> choices) { return simulated_costs(context_, choices); });
     exact_ = rounding.costs;
     frozen_ = true;
     set_widths(learner_.choices(), context_.model.layers());
@@ -221,13 +225,24 @@ class FracBits : public WidthMethod {
   std::vector<double> exact_;  // costs of the targets after the freeze
 };
 
-/// Targets and costs of methods that assign widths by solving the bit-width problem.
+/// Targets and costs of methods that assign widths by solving the bit-width problem. Before the
+/// first assignment costs are those at the widest widths that it may choose.
 class Assigned : public WidthMethod {
  public:
   Assigned(MethodContext& context, bool tied_operands)
       : context_(context),
         assigner_(context.network, *context.machine.simulated, *context.machine.accelerator,
-                  context.settings, tied_operands) {}
+                  context.settings, tied_operands) {
+    const auto pinned = pinned_widths(context.network, context.settings.pins);
+    const BitWidth weight = context.settings.weight_bits.back();
+    const BitWidth activation = tied_operands ? weight : context.settings.activation_bits.back();
+    for (const QuantizedLayer& layer : context.model.layers()) {
+      const Pinned& pin = pinned[layer.layer];
+      widest_.push_back(
+          {layer.layer, {pin.weight.value_or(weight)}, pin.activation.value_or(activation)});
+    }
+    costs_ = simulated_costs(context, widest_);
+  }
 
   [[nodiscard]] std::vector<ReachedTarget> targets() const override {
     std::vector<ReachedTarget> targets;
@@ -275,6 +290,7 @@ class Assigned : public WidthMethod {
 
   MethodContext& context_;
   WidthAssigner assigner_;
+  std::vector<LayerChoice> widest_;
   std::vector<double> costs_, sensitivities_;
   std::vector<double> rest_;  // of a restored state
 };
@@ -295,15 +311,7 @@ class Bmpq : public Assigned {
         static_cast<std::size_t>(context_.settings.freeze_at * static_cast<double>(schedule.steps));
   }
   void begin() override {
-    const auto pinned = pinned_widths(context_.network, context_.settings.pins);
-    const BitWidth widest = context_.settings.weight_bits.back();
-    std::vector<LayerChoice> choices;
-    for (const QuantizedLayer& layer : context_.model.layers()) {
-      const Pinned& pin = pinned[layer.layer];
-      choices.push_back(
-          {layer.layer, {pin.weight.value_or(widest)}, pin.activation.value_or(widest)});
-    }
-    set_widths(choices, context_.model.layers());
+    set_widths(widest_, context_.model.layers());
     context_.model.keep_quantized_weights(true);
   }
   void after_backward() override {
@@ -333,7 +341,7 @@ class Bmpq : public Assigned {
     }
   }
   [[nodiscard]] std::string phase() const override {
-    return frozen_ ? "widths fixed" : costs_.empty() ? "widest" : "widths move";
+    return frozen_ ? "widths fixed" : sensitivities_.empty() ? "widest" : "widths move";
   }
   [[nodiscard]] bool is_frozen() const override { return frozen_; }
 
