@@ -343,62 +343,60 @@ WIDTHWISE_FOR_EACH_MACHINE void normalize_panel(const float* x, const Panel& pan
   }
 }
 
-struct ElementSums {
-  float first, second, alpha, bits;
-};
-
 template <int sets>
 WIDTHWISE_INLINE void reduce_element(float x, float dy, float mean, float scale, float shift,
-                                     const ClipQuantizer& q, ElementSums& sums) {
+                                     const ClipQuantizer& q, float& first, float& second,
+                                     float& alpha, float& bits) {
   const float centred = x - mean;
-  const float dz = differentiate<sets>(centred * scale + shift, dy, q, sums.alpha, sums.bits);
-  sums.first += dz;
-  sums.second += dz * centred;
+  const float dz = differentiate<sets>(centred * scale + shift, dy, q, alpha, bits);
+  first += dz;
+  second += dz * centred;
 }
 
 template <int sets, bool masked>
 WIDTHWISE_INLINE void reduce_panel_with(const float* __restrict x, const float* __restrict dy,
                                         const Panel& panel, const PanelNorm& norm,
-                                        const ClipQuantizer& quantizer, PanelSums& sums) {
+                                        const ClipQuantizer& quantizer, PanelSums& result) {
   const ClipQuantizer q = quantizer;
   const float* __restrict mean = norm.mean.data();
   const float* __restrict scale = norm.scale.data();
   const float* __restrict shift = norm.shift.data();
   const float* __restrict keep = norm.keep.data();
-  float* __restrict first = sums.first.data();
-  float* __restrict second = sums.second.data();
-  float* __restrict alpha = sums.alpha.data();
-  float* __restrict bits = sums.bits.data();
+  PanelSums sums;  // nothing else can point into it, which the compiler has to know
+  float* first = sums.first.data();
+  float* second = sums.second.data();
+  float* alpha = sums.alpha.data();
+  float* bits = sums.bits.data();
   const std::size_t stride = panel.stride;
   const std::size_t width = panel.width;
   std::size_t g = 0;
   for (; g + 4 <= panel.groups; g += 4, x += 4 * stride, dy += 4 * stride) {
     for (std::size_t j = 0; j < width; ++j) {
       const float k = masked ? keep[j] : 1.0F;
-      ElementSums s{0, 0, 0, 0};
-      reduce_element<sets>(x[j], dy[j] * k, mean[j], scale[j], shift[j], q, s);
-      reduce_element<sets>(x[stride + j], dy[stride + j] * k, mean[j], scale[j], shift[j], q, s);
-      reduce_element<sets>(x[2 * stride + j], dy[2 * stride + j] * k, mean[j], scale[j], shift[j],
-                           q, s);
-      reduce_element<sets>(x[3 * stride + j], dy[3 * stride + j] * k, mean[j], scale[j], shift[j],
-                           q, s);
-      first[j] += s.first;
-      second[j] += s.second;
-      if constexpr (sets > 0) alpha[j] += s.alpha;
-      if constexpr (sets > 1) bits[j] += s.bits;
+      const float m = mean[j], s = scale[j], t = shift[j];
+      float f = 0, p = 0, a = 0, b = 0;
+      reduce_element<sets>(x[j], dy[j] * k, m, s, t, q, f, p, a, b);
+      reduce_element<sets>(x[stride + j], dy[stride + j] * k, m, s, t, q, f, p, a, b);
+      reduce_element<sets>(x[2 * stride + j], dy[2 * stride + j] * k, m, s, t, q, f, p, a, b);
+      reduce_element<sets>(x[3 * stride + j], dy[3 * stride + j] * k, m, s, t, q, f, p, a, b);
+      first[j] += f;
+      second[j] += p;
+      if constexpr (sets > 0) alpha[j] += a;
+      if constexpr (sets > 1) bits[j] += b;
     }
   }
   for (; g < panel.groups; ++g, x += stride, dy += stride) {
     for (std::size_t j = 0; j < width; ++j) {
       const float k = masked ? keep[j] : 1.0F;
-      ElementSums s{0, 0, 0, 0};
-      reduce_element<sets>(x[j], dy[j] * k, mean[j], scale[j], shift[j], q, s);
-      first[j] += s.first;
-      second[j] += s.second;
-      if constexpr (sets > 0) alpha[j] += s.alpha;
-      if constexpr (sets > 1) bits[j] += s.bits;
+      float f = 0, p = 0, a = 0, b = 0;
+      reduce_element<sets>(x[j], dy[j] * k, mean[j], scale[j], shift[j], q, f, p, a, b);
+      first[j] += f;
+      second[j] += p;
+      if constexpr (sets > 0) alpha[j] += a;
+      if constexpr (sets > 1) bits[j] += b;
     }
   }
+  result = sums;
 }
 
 WIDTHWISE_FOR_EACH_MACHINE void reduce_panel(const float* x, const float* dy, const Panel& panel,
