@@ -8,6 +8,9 @@
 //   normalized     NBG(l) = mean over weights of 2 |dL/dw_q| / sum over layers of the same
 //   epoch-normalized   ENBG(l) = mean of NBG(l) over the mini-batches of an interval
 //   assignment     maximize sum_l ENBG(l) bits(l) under the budgets (our reading of the paper)
+//
+// Ignores that the gradient is taken at the widths of the moment: what a layer would lose at others
+// is not looked at (the assignment takes gains as linear in bits).
 #pragma once
 
 #include <cstddef>
@@ -21,7 +24,7 @@ class BitGradients {
  public:
   explicit BitGradients(std::size_t layers);
   /// Mean |dL/dw_q| of every layer's quantized weights in one mini-batch; those of layers that are
-  /// not assigned count too. Batches in which all are 0 are skipped.
+  /// not assigned count too. Batches in which all are 0, or one is not finite, are skipped.
   void add(std::span<const double> mean_absolute_gradient);
   [[nodiscard]] std::vector<double> sensitivities() const;  // ENBG, sum 1; equal before any batch
   void clear();

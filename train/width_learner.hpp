@@ -5,9 +5,13 @@
 //
 // kappa: the paper has |cost - target| with cost in G BitOPs and kappa 1; at its 3-bit budget of
 // MobileNet-V2, 3.32 G, that is kappa 3.32 here, and with ResNet18's 14.7.
+//
+// Width per channel: a layer of C channels moves in the coordinates x_c of its channels with C
+// times the rate. The loss by x_c and the cost by x_c are about 1 / C of those by one width of the
+// layer, and sum up to them; so the mean of the x_c moves as that one width would (exactly, but for
+// ends of ranges), and each channel on the same scale of time.
 #pragma once
 
-#include <cstdint>
 #include <functional>
 #include <memory>
 #include <span>
@@ -15,10 +19,8 @@
 #include <vector>
 
 #include "models/network/network.hpp"
-#include "models/network/widths.hpp"
-#include "models/table/channel_cost.hpp"
 #include "models/table/fractional_cost.hpp"
-#include "search/problem.hpp"
+#include "train/resolved_target.hpp"
 #include "train/settings.hpp"
 #include "train/width_plan_cost.hpp"
 #include "train/width_slot.hpp"
@@ -29,18 +31,10 @@ namespace widthwise {
 struct LearnedLayer {
   LayerId layer = 0;
   std::string name;
-  bool weighted = true;  // has constant weights
+  bool weighted = true;  // has constant weights; else only the activation width is looked at
   std::shared_ptr<WidthSlot> weight, activation;
   std::vector<BitWidth> weight_bits;      // that it may end at, ascending; one: pinned
   std::vector<BitWidth> activation_bits;  // likewise
-};
-
-struct ResolvedTarget {
-  std::string metric;
-  double target = 0;    // resolved, in the metric's unit
-  double least = 0;     // with every width the narrowest
-  double greatest = 0;  // with every width the widest
-  double weight = 1;
 };
 
 struct TargetDistance {
@@ -51,15 +45,17 @@ struct TargetDistance {
 class WidthLearner {
  public:
   /// Costs are interpolated in the binding's tables: per layer if every weight slot has one width,
-  /// else per channel. Resolves the targets (`share`: relative to the cost at uniform widths with
-  /// the pins; `fraction`: between least and greatest; `max`: as it stands). Throws InputError: a
-  /// metric that the table lacks, a layer that it lacks, and a target below what the narrowest
-  /// widths reach, named with that minimum ("expected at least 17932 latency_cycles (all layers at
+  /// else per channel. Puts the slots' widths into their ranges and says which are learned: those
+  /// that have a range. Resolves the targets (`share`: relative to the cost at uniform widths with
+  /// the pins; `fraction`: between least and greatest, nothing pruned; `max`: as it stands). Throws
+  /// InputError: a metric, a layer or a width that the table lacks; InfeasibleTarget: a target
+  /// below what the narrowest widths reach (where channels may be pruned, with one of them left in
+  /// each layer), named with that minimum ("expected at least 17932 latency_cycles (all layers at
   /// their narrowest), got 12000").
   WidthLearner(const Network& network, NetworkBinding binding, std::vector<LearnedLayer> layers,
                const TrainSettings& settings);
 
-  [[nodiscard]] const std::vector<ResolvedTarget>& targets() const;
+  [[nodiscard]] const std::vector<ResolvedTarget>& targets() const;  // as settings.targets
   [[nodiscard]] std::vector<LearnedLayer>& layers();
 
   /// Widths to begin with: of all widths that are uniform but for pins and ends of ranges (each
@@ -67,33 +63,48 @@ class WidthLearner {
   /// settings.start_above.
   void start();
 
-  /// One step of gradient descent with momentum: loss gradients from the slots (which are cleared)
-  /// plus those of the cost term. Widths stay within their ranges.
+  /// One step of gradient descent with Nesterov's momentum, as torch's SGD has it: v = momentum v +
+  /// gradient, width -= rate (gradient + momentum v). Gradients are finite; the loss's are from the
+  /// slots, which are cleared. A width that meets an end of its range stays there and loses its
+  /// momentum. After the freeze nothing moves.
   void step();
 
   /// The cost term's value now, and where every target stands.
   [[nodiscard]] double penalty() const;
   [[nodiscard]] std::vector<TargetDistance> distances() const;
 
-  /// Rounds all widths to ones that layers may have, after adding one offset in (-1, 1) to all that
-  /// are learned, found by bisection so that the `exact` costs come as near to the targets as they
-  /// can from below or within `tolerance`; then single widths are moved by one step where that
-  /// comes closer (those whose fraction was nearest to the next one first). `exact` gives the costs
-  /// of the targets' metrics at whole widths, in the targets' order. Afterwards slots hold whole
-  /// widths and are not learned. The paper's bisection stops at 1 % of the target.
   struct Rounding {
-    double offset = 0;
+    double offset = 0;          // of the rounding that was refined
     std::vector<double> costs;  // exact, of the targets
+    bool met = false;           // no cost is above its target by more than the tolerance
+    /// And the one nearest to its target is not further below it than that either.
     bool within_tolerance = false;
-    int evaluations = 0;
+    int evaluations = 0;  // of `exact`
   };
+
+  /// Rounds all widths to the nearest that layers may have, after adding one offset to all that are
+  /// learned, found by bisection on the `exact` costs (at most 12 evaluations; in (-1, 1) as in the
+  /// paper, further off only where no offset in there will do); a layer that prunes keeps a
+  /// channel. If that leaves the costs further from the targets than the tolerance, or above,
+  /// widths are moved by single steps: up to three at a time, of whole layers or of groups of a
+  /// layer's channels (those that the rounding took furthest from where they were first), chosen by
+  /// interpolated costs so that the move is right for the targets and takes the widths least far
+  /// from what was learned, and confirmed by `exact` (at most 60 evaluations).
+  ///
+  /// If the narrowest widths meet all targets, and nothing is cheaper for being wider, then so does
+  /// the result. That it comes as near as the tolerance from below is certain only if some such
+  /// sequence of moves leads there.
+  ///
+  /// `exact` gives the costs of the targets' metrics at whole widths, in the targets' order.
+  /// Afterwards slots hold whole widths and are not learned. The paper's bisection stops at 1 % of
+  /// the target.
   Rounding freeze(const std::function<std::vector<double>(std::span<const LayerChoice>)>& exact,
                   double tolerance = 0.01);
 
-  /// The widths now, rounded to the nearest that layers may have.
+  /// The widths now, rounded to the nearest that layers may have (the greater of two as near).
   [[nodiscard]] std::vector<LayerChoice> choices() const;
 
-  /// For checkpoints: widths and momenta.
+  /// For checkpoints: widths, momenta and whether they are frozen.
   [[nodiscard]] std::vector<double> state() const;
   void restore(std::span<const double> state);
 

@@ -3,8 +3,13 @@
 // A layer whose output channels have several weight widths runs once per width, one after the
 // other, each time with the channels of that width. Channels of width 0 are pruned: they are not
 // computed, and layers that read them have so many input channels less (models/table/
-// channel_cost.hpp says how shares are traced). Ignores: that the passes of one layer could share
-// their reads of the input (errs high).
+// channel_trace.hpp says how they are traced). A layer without an input or an output channel left
+// does not run.
+//
+// Ignores: that the passes of one layer could share their reads of the input (errs high). Grouped
+// convolutions that are not depthwise run in whole groups: channels of one group with different
+// widths, or pruned in part, are charged as if all of the group had each width (errs high). What is
+// left of a tensor decides whether it stays on chip; which channels are gone need not be told.
 #pragma once
 
 #include <span>
@@ -21,11 +26,17 @@ namespace widthwise {
 /// Of one layer with multiply-accumulates.
 struct LayerChoice {
   LayerId layer = 0;
-  std::vector<BitWidth> weight_bits;  // 1 (the whole layer), or one per output channel
+  /// 1 (the whole layer), or one per output channel; 0: pruned. Not looked at where the layer has
+  /// no constant weights.
+  std::vector<BitWidth> weight_bits;
   BitWidth activation_bits = 8;
+  bool operator==(const LayerChoice&) const = default;
 };
 
-/// Points of the whole network in execution order; a layer with n widths has n points.
+/// Points of the whole network in execution order, of a layer with n weight widths n of them, in
+/// ascending order of the widths. Where every layer has one width they are those of layer_points().
+/// There is a choice for every layer with multiply-accumulates. Throws InputError: weights of more
+/// than 16 bit, activations outside 1..16.
 std::vector<LayerPoint> choice_points(const Network& network, const Accelerator& accelerator,
                                       std::span<const LayerChoice> choices,
                                       BitWidth output_bits = 8);
