@@ -47,14 +47,16 @@ void check_planes(int planes, int greatest) {
 
 /// Largest magnitude; 0 if all are zero.
 double greatest_magnitude(std::span<const float> values, const char* key) {
-  float greatest = 0;
-  bool finite = true;
+  // As bits, magnitudes are in order, and what is not finite is above.
+  constexpr std::int32_t kMagnitude = 0x7fffffff;
+  constexpr std::int32_t kInfinite = 0x7f800000;
+  std::int32_t greatest = 0;
   for (const float value : values) {
-    greatest = std::max(greatest, std::fabs(value));
-    finite = finite && std::fabs(value) <= std::numeric_limits<float>::max();
+    const std::int32_t bits = std::bit_cast<std::int32_t>(value) & kMagnitude;
+    greatest = bits > greatest ? bits : greatest;
   }
-  if (!finite) refuse(key, "a value that is not a finite number");
-  return greatest;
+  if (greatest >= kInfinite) refuse(key, "a value that is not a finite number");
+  return static_cast<double>(std::bit_cast<float>(greatest));
 }
 
 /// To the nearest integer, ties to even, for magnitudes below 2^51; vectorizes everywhere.
@@ -64,7 +66,10 @@ double nearest(double value) {
 }
 
 std::int32_t fixed_point(double value, double inverse, double limit) {
-  return static_cast<std::int32_t>(std::clamp(nearest(value * inverse), -limit, limit));
+  double places = nearest(value * inverse);
+  places = places < limit ? places : limit;  // as vector instructions do it
+  places = places > -limit ? places : -limit;
+  return static_cast<std::int32_t>(places);
 }
 
 /// Mean absolute error of the weights with `used` of `planes` planes, the middle of what was cut
@@ -368,12 +373,9 @@ Int8Matrix::Int8Matrix(std::span<const float> weights, std::int64_t rows, std::i
   }
 }
 
-void Int8Matrix::apply(const PlaneActivations& x, std::span<const float> bias,
-                       std::span<std::int32_t> sums, std::span<float> y,
-                       PlaneWorkers* workers) const {
+void Int8Matrix::multiply(const PlaneActivations& x, std::span<std::int32_t> sums,
+                          PlaneWorkers* workers) const {
   check_product(inputs_, rows_, x, sums.size());
-  ensure(sums.size() == y.size() && (bias.empty() || bias.size() == y.size()),
-         "one output per row");
   if (x.bits() != 8) refuse("activation_bits", "expected 8, got " + std::to_string(x.bits()));
   std::vector<std::int8_t> bytes(static_cast<std::size_t>(row_bytes_));
   std::transform(x.values().begin(), x.values().end(), bytes.begin(),
@@ -386,6 +388,12 @@ void Int8Matrix::apply(const PlaneActivations& x, std::span<const float> bias,
   job.x_sum = x.sum();
   job.sums = sums.data();
   run_rows(job, x.kernel().int8, workers);
+}
+
+void Int8Matrix::scale(const PlaneActivations& x, std::span<const std::int32_t> sums,
+                       std::span<const float> bias, std::span<float> y) const {
+  ensure(sums.size() == y.size() && (bias.empty() || bias.size() == y.size()),
+         "one output per row");
   for (std::size_t row = 0; row < y.size(); ++row) {
     const double start = bias.empty() ? 0.0 : static_cast<double>(bias[row]);
     y[row] = static_cast<float>(start + x.scale() * static_cast<double>(scales_[row]) *

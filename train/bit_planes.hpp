@@ -171,9 +171,12 @@ class Int8Matrix {
   Int8Matrix(std::span<const float> weights, std::int64_t rows, std::int64_t inputs);
 
   [[nodiscard]] std::int64_t rows() const { return rows_; }
-  /// y of every row; x of 8 bits. Throws InputError: x has another length or width.
-  void apply(const PlaneActivations& x, std::span<const float> bias, std::span<std::int32_t> sums,
-             std::span<float> y, PlaneWorkers* workers = nullptr) const;
+  /// Integers of every row; x of 8 bits. Throws InputError: x has another length or width.
+  void multiply(const PlaneActivations& x, std::span<std::int32_t> sums,
+                PlaneWorkers* workers = nullptr) const;
+  /// y of every row from them; `bias` may be empty.
+  void scale(const PlaneActivations& x, std::span<const std::int32_t> sums,
+             std::span<const float> bias, std::span<float> y) const;
 
  private:
   std::int64_t rows_ = 0, inputs_ = 0, row_bytes_ = 0;

@@ -10,8 +10,14 @@
 //   x's top byte is signed: (w + 128) x - 128 x for the sign's group, w x for the others.
 //   Lower bytes of x are not: w x for the sign's group, (w - 128) x + 128 x for the others.
 //
-// Interleaving within 128-bit lanes puts inputs in another order: vector v holds, of every 128
-// inputs, the 16 from 16 v on. Activations are put in that order once for each vector.
+// Of up to four planes two sets of eight inputs share the bytes, of up to two planes four sets; the
+// sets are masked out, which takes fewer instructions than taking them apart. With activations of 8
+// bits only, where nothing has to be signed but them.
+//
+// Interleaving within 128-bit lanes puts inputs in another order, which depends on how many planes
+// are interleaved: in a lane of 16 bytes of a plane (128 inputs), word q of vector v is of byte
+//   8 planes: 2 v + q,  4 planes: 4 (v / 2) + 2 q + v % 2,  2 planes: 8 (v / 4) + 4 q + v % 4.
+// Activations are put in these orders once for each vector.
 #include <immintrin.h>
 
 #include "train/bit_planes_kernels.hpp"
@@ -32,26 +38,43 @@ constexpr int kGroup = 8;             // planes that make a byte
 
 std::int64_t blocks_of(std::int64_t words) { return (words + kWords - 1) / kWords; }
 
+/// Orders that activations are kept in, for 8, 4 and 2 planes.
+int orders_of(int bits) { return bits == 8 ? 3 : 1; }
+
 std::int64_t prepared_words(std::int64_t words, int bits) {
-  return blocks_of(words) * kBlock * (bits / 8) / 8;
+  return orders_of(bits) * blocks_of(words) * kBlock * (bits / 8) / 8;
 }
 
-/// [block][bits / 8, the lowest byte first][512].
+/// Byte of the lane that is in word q of vector v.
+int byte_of(int order, int v, int q) {
+  const int sets = 1 << order;  // that share bytes
+  return v / sets * 2 * sets + q * sets + v % sets;
+}
+
+/// [order][block][bits / 8, the lowest byte first][512].
 void prepare(const std::int32_t* values, std::int64_t words, int bits, std::uint64_t* to) {
-  auto* bytes = reinterpret_cast<std::uint8_t*>(to);
   const int count = bits / 8;
-  const std::int64_t inputs = words * 64;
-  for (std::int64_t block = 0; block < blocks_of(words); ++block) {
-    for (std::int64_t v = 0; v < 8; ++v) {
-      for (std::int64_t lane = 0; lane < 4; ++lane) {
-        const std::int64_t input = block * kBlock + lane * 128 + v * 16;
-        const __m512i sixteen =
-            input < inputs ? _mm512_loadu_si512(values + input) : _mm512_setzero_si512();
-        for (int byte = 0; byte < count; ++byte) {
-          const __m512i low = _mm512_srl_epi32(sixteen, _mm_cvtsi32_si128(8 * byte));
-          _mm_storeu_si128(reinterpret_cast<__m128i*>(bytes + (block * count + byte) * kBlock +
-                                                      v * 64 + lane * 16),
-                           _mm512_cvtepi32_epi8(low));
+  const std::int64_t blocks = blocks_of(words);
+  const std::int64_t order_words = blocks * count * (kBlock / 8);
+  for (std::int64_t block = 0; block < blocks; ++block) {
+    for (int byte = 0; byte < count; ++byte) {
+      // Words of 8 inputs each, in their own order.
+      alignas(64) std::uint64_t natural[kBlock / 8] = {};
+      for (std::int64_t i = 0; i < kBlock; i += 16) {
+        if (block * kBlock + i >= words * 64) break;
+        const __m512i sixteen = _mm512_loadu_si512(values + block * kBlock + i);
+        const __m512i low = _mm512_srl_epi32(sixteen, _mm_cvtsi32_si128(8 * byte));
+        _mm_store_si128(reinterpret_cast<__m128i*>(natural + i / 8), _mm512_cvtepi32_epi8(low));
+      }
+      for (int order = 0; order < orders_of(bits); ++order) {
+        std::uint64_t* ordered = to + order * order_words + (block * count + byte) * (kBlock / 8);
+        for (int v = 0; v < 8; ++v) {
+          for (int q = 0; q < 2; ++q) {
+            const int from = byte_of(order, v, q);
+            for (int lane = 0; lane < 4; ++lane) {
+              ordered[v * 8 + lane * 2 + q] = natural[lane * 16 + from];
+            }
+          }
         }
       }
     }
@@ -169,6 +192,73 @@ void rows_of(const PlaneJob& job) {
   }
 }
 
+/// Up to four planes and activations of 8 bits: kSets sets of inputs share the bytes.
+template <int kPlanes, int kSets>
+inline void add_shared(const std::uint64_t* w, std::ptrdiff_t plane_words, __mmask8 mask,
+                       const std::uint8_t* x, __m512i (&sums)[kSets]) {
+  constexpr int kPlaces = kGroup / kSets;
+  const __m512i zero = _mm512_setzero_si512();
+  __m512i p[4];
+  for (int i = 0; i < 4; ++i) {
+    p[i] = i < kPlanes ? _mm512_maskz_loadu_epi64(mask, w + i * plane_words) : zero;
+  }
+  const __m512i two[2] = {_mm512_unpacklo_epi8(p[0], p[1]), _mm512_unpackhi_epi8(p[0], p[1])};
+  __m512i together[8 / kSets];
+  if (kSets == 4) {
+    together[0] = two[0];
+    together[1] = two[1];
+  } else {
+    const __m512i more[2] = {kPlanes < 3 ? zero : _mm512_unpacklo_epi8(p[2], p[3]),
+                             kPlanes < 3 ? zero : _mm512_unpackhi_epi8(p[2], p[3])};
+    for (int half = 0; half < 2; ++half) {
+      together[2 * half] = _mm512_unpacklo_epi16(two[half], more[half]);
+      together[2 * half + 1] = _mm512_unpackhi_epi16(two[half], more[half]);
+    }
+  }
+  const __m512i unit = _mm512_set1_epi64(static_cast<long long>(0x8040201008040201ULL));
+  constexpr int kTopBits = kSets == 4 ? 0xaa : 0x88;  // of each set, inverted
+  constexpr int kTopSet = 0xff & (0xff << (kGroup - kPlaces));
+  for (int i = 0; i < 8 / kSets; ++i) {
+    const __m512i bytes = _mm512_gf2p8affine_epi64_epi8(unit, together[i], kTopBits);
+    for (int set = 0; set < kSets; ++set) {
+      const __m512i alone =
+          _mm512_and_si512(bytes, _mm512_set1_epi8(static_cast<char>(kTopSet >> (set * kPlaces))));
+      sums[set] =
+          _mm512_dpbusd_epi32(sums[set], alone, _mm512_loadu_si512(x + (i * kSets + set) * 64));
+    }
+  }
+}
+
+template <int kPlanes>
+void rows_of_few(const PlaneJob& job) {
+  constexpr int kSets = kPlanes <= 2 ? 4 : 2;
+  constexpr int kPlaces = kGroup / kSets;
+  const std::int64_t blocks = blocks_of(job.row_words);
+  const auto* ordered =
+      reinterpret_cast<const std::uint8_t*>(job.x) + (kSets == 4 ? 2 : 1) * blocks * kBlock;
+  const std::int64_t whole = job.row_words / kWords * kWords;
+  const auto tail = static_cast<__mmask8>((1U << (job.row_words - whole)) - 1);
+  for (std::int64_t row = job.first_row; row < job.first_row + job.rows; ++row) {
+    const std::uint64_t* w = job.weights + row * job.row_words;
+    const std::uint8_t* x = ordered;
+    __m512i sums[kSets];
+    for (__m512i& sum : sums) sum = _mm512_setzero_si512();
+    for (std::int64_t i = 0; i < whole; i += kWords, x += kBlock) {
+      add_shared<kPlanes, kSets>(w + i, job.plane_words, 0xff, x, sums);
+    }
+    if (tail != 0) add_shared<kPlanes, kSets>(w + whole, job.plane_words, tail, x, sums);
+    // Set by set from the lowest; each is a multiple of its lowest place, in every lane.
+    __m512i sum = sums[kSets - 1];
+    for (int set = kSets - 2; set >= 0; --set) {
+      const __m128i places = _mm_cvtsi32_si128((kSets - 1 - set) * kPlaces);
+      sum = _mm512_add_epi32(sum, _mm512_sra_epi32(sums[set], places));
+    }
+    const std::int64_t of_places = _mm512_reduce_add_epi32(sum);
+    const std::int64_t inverted = job.x_byte_sums[0] * (std::int64_t{1} << (kPlaces - 1));
+    job.sums[row] = (of_places - inverted) >> (kPlaces - kPlanes);
+  }
+}
+
 template <int kBytes>
 void multiply_bytes(const PlaneJob& job) {
   switch ((job.planes - 1) % kGroup) {
@@ -194,7 +284,16 @@ void multiply_bytes(const PlaneJob& job) {
 void multiply(const PlaneJob& job) {
   switch (job.bits) {
     case 8:
-      return multiply_bytes<1>(job);
+      switch (job.planes) {
+        case 2:
+          return rows_of_few<2>(job);
+        case 3:
+          return rows_of_few<3>(job);
+        case 4:
+          return rows_of_few<4>(job);
+        default:
+          return multiply_bytes<1>(job);
+      }
     case 16:
       return multiply_bytes<2>(job);
     default:

@@ -308,7 +308,8 @@ TEST_CASE("8-bit inference gives the product of bytes on every kernel") {
       std::vector<std::int32_t> sums(7);
       std::vector<float> y(7);
       PlaneWorkers workers(2);
-      matrix.apply(activations, {}, sums, y, &workers);
+      matrix.multiply(activations, sums, &workers);
+      matrix.scale(activations, sums, {}, y);
       INFO(list.kernels[k]->name << ", " << inputs << " inputs");
       for (std::size_t row = 0; row < 7; ++row) {
         std::int64_t expected = 0;
