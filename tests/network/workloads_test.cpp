@@ -40,8 +40,8 @@ constexpr Count kCounts[] = {
     {"tiny_transformer", 8704, 2048, "4 16^2 4 + 2 4^2 16 + 2 4 16 32"},
     {"vgg16", 15470264320, 138344128, "torchvision vgg16: 138,357,544 parameters, 13,416 biases"},
     {"vgg16_cifar", 313201664, 14715584, "BMPQ, arXiv 2112.13843"},
-    {"vgg_small", 29138688, 297504,
-     "28^2 32 9 + 28^2 32 288 + 14^2 64 864 + 7^2 128 1728 + 3^2 128 10"},
+    {"vgg_small", 9330176, 294032,
+     "28^2 16 153 + 14^2 32 432 + 7^2 64 864 + 3^2 128 1728 + 128 10"},
 };
 
 /// Those that are made for training, at 32 x 32 x 3.
@@ -53,8 +53,8 @@ constexpr Count kCifarCounts[] = {
     {"resnet20", 40813184, 270896, "0.27 M parameters (arXiv 1512.03385), 2560 more in shortcuts"},
     {"resnet8", 12501632, 77360,
      "MLPerf Tiny: 12.5 M MACs, 78,666 parameters, 346 biases, 960 of batch normalization"},
-    {"vgg_small", 38653952, 307040,
-     "32^2 32 27 + 32^2 32 288 + 16^2 64 864 + 8^2 128 1728 + 4^2 128 10"},
+    {"vgg_small", 13419776, 294320,
+     "32^2 16 171 + 16^2 32 432 + 8^2 64 864 + 4^2 128 1728 + 128 10"},
 };
 const NetworkParameters kCifar = {{"channels", 3}, {"size", 32}};
 
