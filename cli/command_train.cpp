@@ -482,6 +482,7 @@ void check_training(const TrainExperiment& experiment) {
 }
 
 int train_command(TrainCommand command, const Trainer& trainer) {
+  stop_wanted = false;
   Diagnostics problems;
   apply(command.overrides, command.experiment, problems);
   auto inputs = read_inputs(command.experiment, problems);

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -988,6 +989,219 @@ class SolveTest(ProgramTest):
         result = self.run_program("search", "search.yaml")
         self.assertEqual(result.returncode, 2)
         self.assertIn("energy", result.stderr)
+
+
+TRAIN_NETWORK = """\
+schema: network/1
+name: net
+inputs:
+  image: [1, 1, 8, 8]
+layers:
+  - {name: conv1, kind: convolution, out_channels: 8, kernel: 3, padding: 1, activation: relu}
+  - {name: conv2, kind: convolution, out_channels: 8, kernel: 3, stride: 2, padding: 1,
+     activation: relu}
+  - {name: flatten, kind: flatten}
+  - {name: fc, kind: fully_connected, out_features: 2, bias: true}
+"""
+
+TRAIN = """\
+schema: experiment/1
+accelerator: tiny.yaml
+network: net.yaml
+train:
+  data: images
+  epochs: 4
+  batch: 32
+  augment: none
+  weight_bits: [1, 2, 3, 4]
+  activation_bits: [2, 3, 4]
+  targets:
+    weight_bytes: {relative_to: w3a3, share: 1}
+  compare: {uniform: [4]}
+"""
+
+
+class TrainTest(ProgramTest):
+    """Images are dark or bright: whatever is trained tells them apart."""
+
+    def setUp(self):
+        super().setUp()
+        self.environment["WIDTHWISE_CACHE"] = str(self.folder / "cache")
+        self.write("net.yaml", TRAIN_NETWORK)
+        self.write("e.yaml", TRAIN)
+        (self.folder / "images").mkdir()
+        for name, count in (("train", 256), ("t10k", 64)):
+            labels = bytes(i % 2 for i in range(count))
+            pixels = bytes(60 + 120 * (i % 2) + (i * 7 + p * 13) % 40
+                           for i in range(count) for p in range(64))
+            header = b"".join(n.to_bytes(4, "big") for n in (0x803, count, 8, 8))
+            (self.folder / f"images/{name}-images-idx3-ubyte").write_bytes(header + pixels)
+            header = b"".join(n.to_bytes(4, "big") for n in (0x801, count))
+            (self.folder / f"images/{name}-labels-idx1-ubyte").write_bytes(header + labels)
+
+    def needs_training(self):
+        if not os.path.exists(os.path.join(os.path.dirname(PROGRAM), "widthwise-train")):
+            self.skipTest("built without training")
+
+    def train(self, *arguments):
+        return self.run_program("train", "e.yaml", "--threads", "1", *arguments)
+
+    def start(self, *arguments):
+        return subprocess.Popen([PROGRAM, "train", "e.yaml", "--threads", "1", *arguments],
+                                cwd=self.folder, env=self.environment, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)
+
+    def wait_for(self, pattern):
+        for _ in range(6000):
+            if list(self.folder.glob(pattern)):
+                return
+            time.sleep(0.01)
+        self.fail(f"no {pattern} came")
+
+    def test_help_comes_from_the_main_program(self):
+        result = self.run_program("train", "--help")
+        self.assert_done(result)
+        self.assertIn("--resume", result.stdout)
+        self.assertIn("Exit codes: ", result.stdout)
+
+    def test_a_program_without_training_says_so(self):
+        alone = self.folder / "bin/widthwise"
+        alone.parent.mkdir()
+        shutil.copy(PROGRAM, alone)
+        result = subprocess.run([alone, "train", "e.yaml"], cwd=self.folder, env=self.environment,
+                                capture_output=True, text=True, timeout=120, check=False)
+        self.assertEqual(result.returncode, 2)
+        self.assertEqual(result.stderr.splitlines(), [
+            "widthwise train: error: this widthwise was built without training "
+            f"(WIDTHWISE_WITH_TORCH=OFF): there is no '{alone}-train'",
+            "1 error; nothing was simulated."])
+
+    def test_a_network_is_trained_at_widths_that_are_learned(self):
+        self.needs_training()
+        result = self.train("--json", "t.json", "--report", "t.html", "--log", "t.log")
+        self.assert_done(result)
+        answer = json.loads((self.folder / "t.json").read_text(encoding="utf-8"))
+        self.assertEqual((answer["schema"], answer["main"]["schema"]), ("train/1", "training/1"))
+        self.assertEqual([answer["main"]["label"]] + [one["label"] for one in answer["compared"]],
+                         ["fracbits", "uniform w4a4"])
+        self.assertEqual(len(answer["main"]["history"]), 4)
+        for training in [answer["main"], *answer["compared"]]:
+            self.assertGreater(training["accuracy"], 0.9)
+        target = answer["main"]["targets"][0]
+        # 72 weights of conv1 and 256 of fc at 8 bits, 576 of conv2 at 3, biases of fc at 32.
+        self.assertEqual(target["target"], 72 + 256 + 576 * 3 / 8 + 2 * 4)
+        self.assertLessEqual(abs(target["simulated"] / target["target"] - 1), 0.01)
+        self.assertEqual(target["simulated"], answer["main"]["totals"]["weight_bytes"])
+        self.assertRegex(result.stdout, r"\naccuracy +\d+\.\d\d % of 64 test images\n")
+        self.assertRegex(result.stdout, r"\nuniform w4a4 ")
+        self.assertTrue(all(len(line) <= 100 for line in result.stdout.splitlines()))
+        log = (self.folder / "t.log").read_text(encoding="utf-8").splitlines()
+        self.assertEqual(len(log), 8)
+        page = (self.folder / "t.html").read_text(encoding="utf-8")
+        self.assertIn("Accuracy per epoch", page)
+        self.assertNotRegex(page, r"(src|href)=[\"']?(https?:)?//")
+        self.assertEqual(len(list(self.folder.glob("e.training/*.json"))), 2)
+        self.assertEqual(list(self.folder.glob("e.training/*.checkpoint")), [])
+        # What a run says of the widths that were learned is what the training says.
+        rules = {layer["name"]: {"weight_bits": layer["weight_bits"][0],
+                                 "activation_bits": layer["activation_bits"]}
+                 for layer in answer["main"]["layers"]}
+        self.write("bits.yaml", "schema: assignment/1\nname: learned\ndefault: w8a8\nlayers: "
+                   + json.dumps(rules) + "\n")
+        self.assert_done(self.run_program("run", "-a", "tiny.yaml", "-n", "net.yaml", "--bits",
+                                          "bits.yaml", "-q", "--json", "r.json"))
+        total = json.loads((self.folder / "r.json").read_text(encoding="utf-8"))["total"]
+        self.assertEqual(total["latency_cycles"], answer["main"]["totals"]["latency_cycles"])
+        self.assertAlmostEqual(total["energy_pj"], answer["main"]["totals"]["energy_pj"],
+                               delta=1e-3)
+        # It is finished: the same command reads it again.
+        again = self.train("--json", "again.json")
+        self.assert_done(again)
+        self.assertEqual((self.folder / "again.json").read_bytes(),
+                         (self.folder / "t.json").read_bytes())
+
+    def figures(self, name):
+        """A report's results without the times that it took."""
+        def plain(value):
+            if isinstance(value, dict):
+                return {key: plain(item) for key, item in value.items()
+                        if key not in ("time_s", "train_s", "images_per_s")}
+            return [plain(item) for item in value] if isinstance(value, list) else value
+        return plain(json.loads((self.folder / name).read_text(encoding="utf-8")))
+
+    def test_an_interrupted_training_goes_on_and_ends_as_if_it_had_not_been(self):
+        self.needs_training()
+        self.write("e.yaml", TRAIN.replace("epochs: 4", "epochs: 40").replace("uniform: [4]", ""))
+        self.assert_done(self.train("-q", "-o", "whole", "--json", "whole.json"))
+        with self.start("-q") as process:
+            self.wait_for("e.training/*.checkpoint")
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 130)
+        self.assertEqual(errors, "widthwise: 'fracbits' was interrupted; the same command with "
+                                 "--resume goes on\n")
+        refused = self.train("-q")
+        self.assertEqual(refused.returncode, 2)
+        self.assertRegex(refused.stderr, r"^e\.training/fracbits-[0-9a-f]{12}\.checkpoint: error: "
+                                         r"the training 'fracbits' was begun and not finished; "
+                                         r"--resume goes on with it, --fresh starts again\n")
+        self.assert_done(self.train("-q", "--resume", "--json", "resumed.json"))
+        self.assertEqual(self.figures("resumed.json"), self.figures("whole.json"))
+        self.assertEqual(list(self.folder.glob("e.training/*.checkpoint")), [])
+
+    def test_two_processes_do_not_share_a_folder(self):
+        self.needs_training()
+        self.write("e.yaml", TRAIN.replace("epochs: 4", "epochs: 400"))
+        with self.start("-q") as process:
+            self.wait_for("e.training/.lock")
+            second = self.train("-q")
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=120)
+        self.assertIn(process.returncode, (143, -signal.SIGTERM))  # the latter before it trains
+        self.assert_refused(second, "--output: error: another process trains in 'e.training'",
+                            "1 error; nothing was trained.")
+
+    def test_a_target_below_what_can_be_reached_is_an_answer(self):
+        self.needs_training()
+        self.write("e.yaml", TRAIN.replace("relative_to: w3a3, share: 1", "max: 100"))
+        result = self.train()
+        self.assertEqual((result.returncode, result.stdout), (3, ""))
+        self.assertEqual(result.stderr.splitlines(), [
+            "e.yaml:12:5: error: train.targets.weight_bytes: 'fracbits' needs at least 408 (all "
+            "layers that are not pinned at their narrowest), the target is 100",
+            "1 error; a target can not be met."])
+        self.assertFalse((self.folder / "e.training").exists())
+
+    def test_mistakes_come_together_and_nothing_is_trained(self):
+        self.needs_training()
+        self.write("e.yaml", TRAIN.replace("epochs: 4", "epochs: 0").replace("[1, 2", "[2, 2"))
+        self.assert_refused(
+            self.train(),
+            "e.yaml:6:3: error: train.epochs: expected 1..100000, got 0",
+            "e.yaml:9:20: error: train.weight_bits: expected widths in ascending order, each once",
+            "2 errors; nothing was trained.")
+        self.write("e.yaml", TRAIN.replace("data: images", "data: image"))
+        result = self.train("--epochs", "0", "--set", "engine.rows=0")
+        self.assertEqual(result.returncode, 2)
+        for text in ("e.yaml:5:3: error: train.data: ", "--epochs: error: expected 1..100000",
+                     "engine.rows: expected 1..1024, got 0"):
+            self.assertIn(text, result.stderr)
+        result = self.run_program("train")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("experiment is required", result.stderr)
+
+    def test_check_reads_a_train_section_with_or_without_training(self):
+        result = self.run_program("check", "e.yaml")
+        self.assert_done(result)
+        self.assertEqual(result.stdout, "e.yaml: ok (experiment/1)\n")
+        self.write("e.yaml", TRAIN.replace("weight_bytes", "weight_byte").replace(
+            "uniform: [4]", "methods: [fixed]"))
+        result = self.run_program("check", "e.yaml")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("e.yaml:12:5: error: train.targets: expected one of 'latency_cycles'",
+                      result.stderr)
+        self.assertIn("e.yaml:13:3: error: train.compare: widths that are fixed are named under "
+                      "uniform", result.stderr)
 
 
 class ShippedTest(unittest.TestCase):
