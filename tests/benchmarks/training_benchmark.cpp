@@ -20,7 +20,6 @@
 #include <string>
 #include <vector>
 
-#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
 
@@ -174,7 +173,7 @@ double median(std::vector<double> values) {
 }
 
 void training_step(benchmark::State& state) {
-  at::globalContext().setFlushDenormal(true);
+  prepare_process_for_training();
   const int threads_before = at::get_num_threads();
   at::set_num_threads(static_cast<int>(state.range(0)));
   std::vector<Training> trainings;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <catch2/catch.hpp>
 
@@ -437,6 +438,13 @@ TEST_CASE("Without gradients nothing is recorded") {
     REQUIRE_FALSE(tensor.requires_grad());
     REQUIRE(tensor.grad_fn() == nullptr);
   }
+}
+
+TEST_CASE("A process that is prepared for training has no denormal numbers") {
+  prepare_process_for_training();
+  const Tensor small = torch::full({100}, 1e-30F) * torch::full({100}, 1e-10F);
+  REQUIRE(small.max().item<float>() == 0.0F);
+  at::globalContext().setFlushDenormal(false);
 }
 
 TEST_CASE("Evaluation leaves the running statistics alone") {

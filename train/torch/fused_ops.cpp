@@ -1,13 +1,19 @@
 #include "train/torch/fused_ops.hpp"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <utility>
 #include <vector>
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 
 #include "models/base/error.hpp"
@@ -424,6 +430,15 @@ struct NormActivation : torch::autograd::Function<NormActivation> {
 };
 
 }  // namespace
+
+void prepare_process_for_training() {
+  at::globalContext().setFlushDenormal(true);
+#ifdef __GLIBC__
+  constexpr int kMostOnHeap = 32 << 20;  // bytes; glibc takes no more
+  mallopt(M_MMAP_THRESHOLD, kMostOnHeap);
+  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+#endif
+}
 
 torch::Tensor quantize_weights(const torch::Tensor& weight, const std::shared_ptr<WidthSlot>& slot,
                                bool rescale) {

@@ -11,6 +11,12 @@
 
 namespace widthwise {
 
+/// What training asks of the whole process, once: numbers too small for the usual form of a float
+/// are 0 (arithmetic on them takes a hundred times as long), and memory of tensors that are gone
+/// stays with the process (glibc; handing it back and forth is a third of a step of a small
+/// network).
+void prepare_process_for_training();
+
 /// What happens to a layer's result on its way to a reader.
 enum class Activation { none, relu };
 
