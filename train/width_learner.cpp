@@ -170,6 +170,7 @@ struct WidthLearner::Data {
   std::vector<MetricCost> metrics;  // of the targets
   std::vector<ResolvedTarget> targets;
   std::vector<double> bits, velocity;
+  std::vector<double> scales;  // of the costs, per target: exact by interpolated
   double kappa, rate, momentum, start_above;
   bool frozen = false;
 };
@@ -189,6 +190,7 @@ WidthLearner::Data::Data(const Network& network, const NetworkBinding& binding,
   problems.throw_if_any();
   resolve_targets(binding, settings);
   velocity.assign(bits.size(), 0);
+  scales.assign(targets.size(), 1);
   write_slots();
 }
 
@@ -392,8 +394,10 @@ void WidthLearner::step() {
   std::vector<double> by_cost(data.bits.size());
   for (std::size_t t = 0; t < data.targets.size(); ++t) {
     const ResolvedTarget& target = data.targets[t];
-    const double cost = data.metrics[t].evaluate(data.parts, data.variables, data.bits, by_cost);
-    const double pull = data.kappa * target.weight * sign(cost / target.target - 1) / target.target;
+    const double cost =
+        data.scales[t] * data.metrics[t].evaluate(data.parts, data.variables, data.bits, by_cost);
+    const double pull = data.kappa * target.weight * data.scales[t] *
+                        sign(cost / target.target - 1) / target.target;
     for (std::size_t i = 0; i < gradient.size(); ++i) gradient[i] += pull * by_cost[i];
   }
   for (const Part& part : data.parts) {
@@ -410,6 +414,18 @@ void WidthLearner::step() {
   data.write_slots();
 }
 
+void WidthLearner::calibrate(const ExactCosts& exact) {
+  Data& data = *data_;
+  if (data.targets.empty()) return;
+  const std::vector<double> whole = nearest_widths(data.rounded_parts(), data.bits);
+  const std::vector<double> seen = exact(data.choices(whole));
+  ensure(seen.size() == data.targets.size(), "a cost per target");
+  for (std::size_t t = 0; t < seen.size(); ++t) {
+    const double interpolated = data.cost(t, whole);
+    if (interpolated > 0 && seen[t] > 0) data.scales[t] = seen[t] / interpolated;
+  }
+}
+
 double WidthLearner::penalty() const {
   const std::vector<TargetDistance> all = distances();
   double sum = 0;
@@ -422,15 +438,13 @@ double WidthLearner::penalty() const {
 std::vector<TargetDistance> WidthLearner::distances() const {
   std::vector<TargetDistance> all;
   for (std::size_t t = 0; t < data_->targets.size(); ++t) {
-    const double cost = data_->cost(t, data_->bits);
+    const double cost = data_->scales[t] * data_->cost(t, data_->bits);
     all.push_back({cost, cost / data_->targets[t].target - 1});
   }
   return all;
 }
 
-WidthLearner::Rounding WidthLearner::freeze(
-    const std::function<std::vector<double>(std::span<const LayerChoice>)>& exact,
-    double tolerance) {
+WidthLearner::Rounding WidthLearner::freeze(const ExactCosts& exact, double tolerance) {
   Data& data = *data_;
   if (data.targets.empty()) {
     data.freeze_at(nearest_widths(data.rounded_parts(), data.bits));
@@ -461,16 +475,20 @@ std::vector<LayerChoice> WidthLearner::choices() const {
 std::vector<double> WidthLearner::state() const {
   std::vector<double> state = data_->bits;
   state.insert(state.end(), data_->velocity.begin(), data_->velocity.end());
+  state.insert(state.end(), data_->scales.begin(), data_->scales.end());
   state.push_back(data_->frozen ? 1 : 0);
   return state;
 }
 
 void WidthLearner::restore(std::span<const double> state) {
   Data& data = *data_;
-  const std::size_t count = data.bits.size();
-  ensure(state.size() == 2 * count + 1, "the state is one of these layers");
-  std::copy_n(state.begin(), count, data.bits.begin());
-  std::copy_n(state.begin() + static_cast<std::ptrdiff_t>(count), count, data.velocity.begin());
+  ensure(state.size() == 2 * data.bits.size() + data.scales.size() + 1,
+         "the state is one of these layers");
+  auto from = state.begin();
+  for (std::vector<double>* part : {&data.bits, &data.velocity, &data.scales}) {
+    std::copy_n(from, part->size(), part->begin());
+    from += static_cast<std::ptrdiff_t>(part->size());
+  }
   data.frozen = state.back() != 0;
   for (const Part& part : data.parts) part.slot->learned = !data.frozen && part.is_learned();
   data.write_slots();

@@ -17,6 +17,7 @@
 #include "models/hardware/accelerator_reader.hpp"
 #include "models/hardware/energy_reader.hpp"
 #include "models/network/network_yaml.hpp"
+#include "models/table/channel_cost.hpp"
 #include "models/table/table_csv.hpp"
 #include "models/table/table_points.hpp"
 #include "train/width_rounding.hpp"
@@ -145,8 +146,9 @@ std::vector<double> widths(WidthLearner& learner) {
 /// Gives the learner other widths (in the order of `widths`), without momentum.
 void set(WidthLearner& learner, const std::vector<double>& to) {
   std::vector<double> state = learner.state();
-  REQUIRE(state.size() == 2 * to.size() + 1);
-  std::fill(state.begin(), state.end(), 0.0);
+  const auto count = static_cast<std::ptrdiff_t>(to.size());
+  REQUIRE(state.size() == 2 * to.size() + learner.targets().size() + 1);
+  std::fill_n(state.begin() + count, count, 0.0);
   std::copy(to.begin(), to.end(), state.begin());
   learner.restore(state);
 }
@@ -622,6 +624,65 @@ TEST_CASE("Few coarse layers end within the target, as near as there is somethin
   }
   CHECK(possible > 10);
   CHECK(hits >= possible - 1);
+}
+
+TEST_CASE("Calibrated, the cost term speaks of the whole network's costs at channels' widths") {
+  const Machine machine("bismo_edge_8x8", "resnet18_cifar", {1, 2, 3, 4, 5, 6, 7, 8});
+  TrainSettings settings = settings_of({fraction("latency_cycles", 0.4)});
+  settings.width_learning_rate = 0.02;
+  WidthLearner learner(machine.network, bind_table(machine.table, machine.network),
+                       learned(machine.network, {.per_channel = true}), settings);
+  learner.start();
+  const auto exact = [&](std::span<const LayerChoice> choices) {
+    return machine.costs(choices, learner.targets());
+  };
+  // Each channel to a width of its own.
+  std::mt19937 random(2);
+  std::uniform_real_distribution<double> wanted(1, 8);
+  std::vector<double> to;
+  for (std::size_t i = 0; i < widths(learner).size(); ++i) to.push_back(wanted(random));
+  for (int i = 0; i < 400; ++i) {
+    if (i % 40 == 0) learner.calibrate(exact);
+    std::size_t at = 0;
+    for (LearnedLayer& layer : learner.layers()) {
+      for (const auto& slot : {layer.weight, layer.activation}) {
+        for (std::size_t c = 0; c < slot->bits.size(); ++c, ++at) {
+          slot->gradient[c] += 0.02F * (slot->bits[c] - static_cast<float>(to[at])) /
+                               static_cast<float>(slot->bits.size());
+        }
+      }
+    }
+    learner.step();
+  }
+  const double target = learner.targets()[0].target;
+  const double now = machine.costs(learner.choices(), learner.targets())[0];
+  CHECK(now == Approx(target).epsilon(0.1));
+  const ChannelCost interpolated(bind_table(machine.table, machine.network), "latency_cycles");
+  std::vector<double> weights;
+  std::vector<double> activations;
+  for (const LayerChoice& choice : learner.choices()) {
+    weights.insert(weights.end(), choice.weight_bits.begin(), choice.weight_bits.end());
+    activations.push_back(choice.activation_bits);
+  }
+  CHECK(now > 1.2 * interpolated.evaluate(weights, activations));
+  const WidthLearner::Rounding rounding = learner.freeze(exact);
+  CHECK(rounding.met);
+  CHECK(std::abs(rounding.offset) < 0.3);
+}
+
+TEST_CASE("Per layer there is nothing to calibrate") {
+  WidthLearner learner(tiny().network, bind_table(tiny().table, tiny().network),
+                       learned(tiny().network, {}), settings_of({share("latency_cycles", 0.5)}));
+  learner.start();
+  const double before = learner.distances()[0].cost;
+  learner.calibrate([&](std::span<const LayerChoice> choices) {
+    return tiny().costs(choices, learner.targets());
+  });
+  CHECK(learner.distances()[0].cost == Approx(before).epsilon(1e-12));
+  learner.calibrate([&](std::span<const LayerChoice> choices) {
+    return std::vector{3 * tiny().costs(choices, learner.targets())[0]};
+  });
+  CHECK(learner.distances()[0].cost == Approx(3 * before));
 }
 
 TEST_CASE("A layer keeps a channel, and what is wide enough already stays") {
