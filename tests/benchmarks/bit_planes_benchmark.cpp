@@ -7,8 +7,8 @@
 // and ours likewise, so that the ratio errs against bit-planes. Without oneDNN ours is what is
 // compared with.
 //
-// Contenders take turns, some milliseconds each; the least and the median of their times. Nothing
-// else should run on the machine.
+// Contenders take turns, some milliseconds each; the least and the median of their times. Threads
+// are bound to a processor each. Nothing else should run on the machine.
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -19,6 +19,7 @@
 #include <vector>
 
 #include <fmt/core.h>
+#include <sched.h>
 
 #include "models/base/worker_pool.hpp"
 #include "train/bit_planes.hpp"
@@ -63,6 +64,24 @@ void take_turns(std::vector<Contender>& contenders, int rounds) {
             std::chrono::duration<double, std::milli>(Clock::now() - begin).count());
       }
     }
+  }
+}
+
+/// Binds the calling thread to the processor of that number among those that it started with.
+void bind_to_processor(int number) {
+  static const cpu_set_t kAllowed = [] {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    sched_getaffinity(0, sizeof(set), &set);
+    return set;
+  }();
+  for (int processor = 0; processor < CPU_SETSIZE; ++processor) {
+    if (!CPU_ISSET(processor, &kAllowed) || number-- > 0) continue;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(processor, &one);
+    sched_setaffinity(0, sizeof(one), &one);
+    return;
   }
 }
 
@@ -138,6 +157,7 @@ void compare(std::int64_t size, int threads) {
   const BitPlanes planes(weights, size, size, {});
   const Int8Matrix bytes(weights, size, size);
   PlaneWorkers workers(threads);
+  workers.run(bind_to_processor);
   std::vector<float> y(static_cast<std::size_t>(size));
   std::vector<std::int64_t> sums(y.size());
   std::vector<std::int32_t> sums8(y.size());
@@ -145,6 +165,8 @@ void compare(std::int64_t size, int threads) {
   std::vector<Contender> contenders;
 #ifdef WIDTHWISE_WITH_DNNL
   omp_set_num_threads(threads);
+#pragma omp parallel
+  bind_to_processor(omp_get_thread_num());
   DnnlProduct matmul(size, true);
   DnnlProduct inner_product(size, false);
   contenders.push_back({"int8, oneDNN matmul", [&] { matmul.run(); }, {}});
@@ -221,9 +243,10 @@ void wider_activations(std::int64_t size) {
 }  // namespace
 
 int main() {
+  const std::size_t processors = available_processors();  // before the thread is bound to one
   for (const std::int64_t size : {4096, 1024}) {
     for (const int threads : {1, 2}) {
-      if (static_cast<std::size_t>(threads) > available_processors()) continue;
+      if (static_cast<std::size_t>(threads) > processors) continue;
       compare(size, threads);
     }
   }
