@@ -15,8 +15,7 @@
 // number of planes, w ~ slope W_n + offset:
 //   y = bias + s_x (slope S + offset sum_k X_k).
 //
-// Ignored: rounding of the activations is to nearest, ties to even, as a GPU's is; planes below the
-// first n stay in memory.
+// Activations are rounded to nearest, ties to even. Planes below the first n stay in memory, unread.
 #pragma once
 
 #include <cstddef>

@@ -4,7 +4,7 @@
 // Two ways to the same sum. By population counts, as the paper has it: sum over weight planes i and
 // activation planes j of place(i) place(j) popcount(W_i AND X_j). By bytes: the planes of 512
 // inputs are turned into bytes in registers (the planes are what comes from memory) and multiplied
-// with whole activations; that needs no activation planes and as good as always fewer instructions.
+// with whole activations; that needs no activation planes and far fewer instructions.
 //
 // Headers with inline functions stay out of the kernels' files, as in sim/cycle (decision 19).
 #pragma once
