@@ -15,7 +15,8 @@
 // number of planes, w ~ slope W_n + offset:
 //   y = bias + s_x (slope S + offset sum_k X_k).
 //
-// Activations are rounded to nearest, ties to even. Planes below the first n stay in memory, unread.
+// Activations are rounded to nearest, ties to even. Planes below the first n stay in memory,
+// unread.
 #pragma once
 
 #include <cstddef>
