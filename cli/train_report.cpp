@@ -20,6 +20,9 @@ namespace {
 
 constexpr std::size_t kLabelColumns = 16;
 constexpr double kPico = 1e-12;
+/// Of the page's table of layers, besides those of targets; the JSON has all.
+constexpr std::string_view kLayerMetrics[] = {"latency_cycles", "energy_pj", "dram_bytes", "bitops",
+                                              "weight_bytes"};
 constexpr double kBitsPerByte = 8;
 
 std::string figure(double value) { return fmt::format("{:.6g}", value); }
@@ -434,14 +437,23 @@ void add_layer_costs(HtmlPage& page, const TrainResult& main) {
   chart.x_label = "layer";
   chart.y_label = "cycles";
   Series series{"cycles", {}, {}, {}};
+  std::vector<std::string> shown;
+  for (const std::string& metric : main.metrics) {
+    const bool wanted = std::any_of(main.targets.begin(), main.targets.end(),
+                                    [&](const auto& target) { return target.metric == metric; });
+    if (wanted || std::find(std::begin(kLayerMetrics), std::end(kLayerMetrics), metric) !=
+                      std::end(kLayerMetrics)) {
+      shown.push_back(metric);
+    }
+  }
   HtmlTable table{"Simulated costs per layer", {"layer", "kind"}, {}, ""};
-  table.columns.insert(table.columns.end(), main.metrics.begin(), main.metrics.end());
+  table.columns.insert(table.columns.end(), shown.begin(), shown.end());
   for (const LayerCostRow& row : main.layer_costs) {
     chart.categories.push_back(row.name);
     series.y.push_back(*cost_of(main, row, "latency_cycles"));
     std::vector<std::string> cells{row.name, row.kind};
-    for (const double value : row.values) {
-      cells.push_back(figure(value));
+    for (const std::string& metric : shown) {
+      cells.push_back(figure(*cost_of(main, row, metric)));
     }
     table.rows.push_back(std::move(cells));
   }

@@ -189,7 +189,7 @@ TEST_CASE("a page draws curves, widths, costs and the comparison") {
   }
   CHECK_FALSE(contains(page, "Output channels by width"));
   CHECK(contains(page, "latency_cycles 12120, widths move"));
-  CHECK(contains(page, "120"));  // percent of the target
+  CHECK(contains(page, "[120.0,"));  // percent of the target
   report.main.layers[0].weight_bits = {0, 2, 2, 5};
   CHECK(contains(train_page(report), "Output channels by width"));
   report.compared.clear();
