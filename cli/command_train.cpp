@@ -255,9 +255,11 @@ std::string off_text(const TrainProgress& now) {
   return text;
 }
 
-std::string progress_text(const std::string& label, const TrainProgress& now) {
-  std::string text = fmt::format("{}: epoch {} of {}, {}: loss {:.3f}", label, now.epoch,
-                                 now.epochs, now.phase, now.loss);
+/// What matters most first: a narrow terminal shows the beginning.
+std::string progress_text(const std::string& label, const TrainProgress& now,
+                          const std::string& left = "") {
+  std::string text = fmt::format("{}: epoch {} of {}{}, loss {:.3f}", label, now.epoch, now.epochs,
+                                 left, now.loss);
   if (now.test_accuracy > 0) {
     text += fmt::format(", accuracy {:.2f} %", 100 * now.test_accuracy);
   }
@@ -265,7 +267,7 @@ std::string progress_text(const std::string& label, const TrainProgress& now) {
   if (now.mean_weight_bits > 0) {
     text += fmt::format(", {:.2f}/{:.2f} bit", now.mean_weight_bits, now.mean_activation_bits);
   }
-  return text;
+  return text + ", " + now.phase;
 }
 
 /// A line per epoch in a file that grows.
@@ -359,12 +361,11 @@ std::optional<TrainResult> train(const Session& session, const PlannedTraining& 
   const TrainPlace place{files.checkpoint, session.resume, session.threads, &stop_wanted,
                          files.key};
   const auto show = [&](const TrainProgress& now) {
-    const std::string text = progress_text(training.label, now);
-    (*session.progress)
-        ->show(now.seconds_left > 0 ? fmt::format("{}, {:.0f} s left", text, now.seconds_left)
-                                    : text);
+    const std::string left =
+        now.seconds_left > 0 ? fmt::format(", {:.0f} s left", now.seconds_left) : "";
+    (*session.progress)->show(progress_text(training.label, now, left));
     if (now.epoch_ended) {
-      session.log->add(text);
+      session.log->add(progress_text(training.label, now));
     }
   };
   session.progress->emplace();

@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "cli/text_layout.hpp"
@@ -15,8 +16,15 @@ constexpr std::chrono::milliseconds kSilence{1000};
 constexpr std::chrono::milliseconds kInterval{100};
 constexpr std::size_t kNameColumns = 32;
 constexpr std::size_t kBarColumns = 20;
-constexpr std::size_t kLineColumns = 100;
+constexpr std::size_t kLineColumns = 80;  // of a terminal that does not say
 constexpr std::string_view kClearLine = "\r\x1b[K";
+
+/// Columns that a line may take without being broken.
+std::size_t terminal_columns() {
+  struct winsize size {};
+  const bool known = ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1;
+  return (known ? size.ws_col : kLineColumns) - 1;
+}
 
 }  // namespace
 
@@ -40,7 +48,7 @@ bool Progress::is_due() {
 
 void Progress::show(const std::string& line) {
   if (is_due()) {
-    std::cerr << kClearLine << shortened(printable(line), kLineColumns) << std::flush;
+    std::cerr << kClearLine << beginning(printable(line), terminal_columns()) << std::flush;
   }
 }
 

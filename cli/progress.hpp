@@ -18,7 +18,7 @@ class Progress {
   /// "[########            ] 412 of 1024: layer2.0.conv1, 3 s left".
   void show(std::size_t done, std::size_t total, const std::string& what);
 
-  /// The line as it stands, at most 100 columns.
+  /// The line as it stands, or as much of its beginning as the terminal has room for.
   void show(const std::string& line);
 
  private:

@@ -244,9 +244,9 @@ TEST_CASE("an experiment trains itself and what it is compared with, at the same
   CHECK(work.folder.read("t.html").find("</html>") != std::string::npos);
   CHECK(work.report.find("accuracy        75.00 %") != std::string::npos);
   CHECK(work.folder.read("t.log") ==
-        "fracbits: epoch 2 of 2, widths fixed: loss 0.500, accuracy 75.00 %\n"
-        "uniform w4a4: epoch 2 of 2, widths fixed: loss 0.500, accuracy 75.00 %\n"
-        "post_training: epoch 2 of 2, widths fixed: loss 0.500, accuracy 75.00 %\n");
+        "fracbits: epoch 2 of 2, loss 0.500, accuracy 75.00 %, widths fixed\n"
+        "uniform w4a4: epoch 2 of 2, loss 0.500, accuracy 75.00 %, widths fixed\n"
+        "post_training: epoch 2 of 2, loss 0.500, accuracy 75.00 %, widths fixed\n");
 }
 
 TEST_CASE("a fraction is a way between the narrowest and the widest widths") {
