@@ -120,17 +120,19 @@ class UniformCosts {
   std::map<std::pair<BitWidth, BitWidth>, std::vector<double>> known_;
 };
 
-/// BMPQ's layers have one width for weights and activations.
+/// With BMPQ activations are as wide as their layer's weights, unless there is one width for all.
+bool has_tied_operands(const TrainSettings& settings) {
+  return settings.method == TrainMethod::bmpq && settings.activation_bits.size() > 1;
+}
+
 LayerWidths narrowest(const TrainSettings& settings) {
-  return {settings.weight_bits.front(), settings.method == TrainMethod::bmpq
-                                            ? settings.weight_bits.front()
-                                            : settings.activation_bits.front()};
+  const BitWidth weight = settings.weight_bits.front();
+  return {weight, has_tied_operands(settings) ? weight : settings.activation_bits.front()};
 }
 
 LayerWidths widest(const TrainSettings& settings) {
-  return {settings.weight_bits.back(), settings.method == TrainMethod::bmpq
-                                           ? settings.weight_bits.back()
-                                           : settings.activation_bits.back()};
+  const BitWidth weight = settings.weight_bits.back();
+  return {weight, has_tied_operands(settings) ? weight : settings.activation_bits.back()};
 }
 
 /// The same numbers for all trainings, so that they are compared at equal costs: those that the

@@ -257,6 +257,34 @@ TEST_CASE("a fraction is a way between the narrowest and the widest widths") {
   CHECK(work.trained.at(0).targets[0].form.value == kPinnedBytes + 256 + 0.25 * 768);
 }
 
+TEST_CASE("BMPQ's activations are as wide as their weights, unless they have one width") {
+  // 4096 and 32 MACs pinned at 8 by 8 bits, 1024 that are not.
+  constexpr double kPinnedOperations = (4096 + 32) * 64;
+  Workplace work;
+  work.replace("  epochs: 2", "  method: bmpq\n  epochs: 2");
+  work.replace("weight_bytes: {relative_to: w4a8, share: 1}", "bitops: {fraction: 0}");
+  CHECK(work.run(work.command()) == kDone);
+  CHECK(work.trained.at(0).method == TrainMethod::bmpq);
+  CHECK(work.trained.at(0).targets[0].form.value == kPinnedOperations + 1024 * 2 * 8);
+  work.trained.clear();
+  work.replace("activation_bits: [8]", "activation_bits: [4, 8]");
+  work.replace(", methods: [post_training]", "");  // can not have what BMPQ has at 2 by 2 bits
+  CHECK(work.run(work.command()) == kDone);
+  CHECK(work.trained.at(0).targets[0].form.value == kPinnedOperations + 1024 * 2 * 2);
+}
+
+TEST_CASE("one that is compared and can not meet the target is named too") {
+  Workplace work;
+  work.replace("  epochs: 2", "  method: bmpq\n  epochs: 2");
+  work.replace("weight_bytes: {relative_to: w4a8, share: 1}", "bitops: {fraction: 0}");
+  work.replace("activation_bits: [8]", "activation_bits: [4, 8]");
+  CHECK(work.run(work.command()) == kInfeasible);
+  CHECK(work.trained.empty());
+  CHECK(work.errors.find("train.targets.bitops: 'post_training' needs at least 272384 (all layers "
+                         "that are not pinned at their narrowest), the target is 268288") !=
+        std::string::npos);
+}
+
 TEST_CASE("what is finished is not trained again, unless it is asked for") {
   Workplace work;
   CHECK(work.run(work.command()) == kDone);

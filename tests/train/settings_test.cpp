@@ -39,8 +39,9 @@ std::string mistakes(const std::function<void(TrainSettings&)>& change) {
 }  // namespace
 
 TEST_CASE("every method and augmentation has a name that reads back") {
-  for (const auto method : {TrainMethod::full_precision, TrainMethod::fixed, TrainMethod::fracbits,
-                            TrainMethod::bmpq, TrainMethod::post_training}) {
+  for (const auto method :
+       {TrainMethod::full_precision, TrainMethod::fixed, TrainMethod::fracbits, TrainMethod::bmpq,
+        TrainMethod::post_training, TrainMethod::precision_batching}) {
     CHECK(parse_train_method(to_string(method)) == method);
   }
   for (const auto augmentation :
@@ -48,7 +49,8 @@ TEST_CASE("every method and augmentation has a name that reads back") {
     CHECK(parse_augmentation(to_string(augmentation)) == augmentation);
   }
   CHECK_THROWS_WITH(parse_train_method("fracbit"),
-                    Catch::Contains("'post_training', got 'fracbit'; did you mean 'fracbits'?"));
+                    Catch::Contains("expected one of 'full_precision', 'fixed', ") &&
+                        Catch::Contains("got 'fracbit'; did you mean 'fracbits'?"));
   CHECK_THROWS_WITH(parse_augmentation("flip"),
                     Catch::Contains("expected one of 'none', 'shift', 'shift_flip', got 'flip'"));
 }
@@ -81,6 +83,35 @@ TEST_CASE("methods that choose widths need targets, the others have none") {
     CHECK(mistakes(settings) ==
           "targets: the method '" + std::string(to_string(method)) + "' has no widths to choose\n");
   }
+}
+
+TEST_CASE("bit-planes have 8 planes at most, one width of activations, and no pins") {
+  TrainSettings good;
+  good.method = TrainMethod::precision_batching;
+  good.pins.clear();
+  good.activation_bits = {16};
+  CHECK(mistakes(good).empty());
+  const auto mistaken = [&](const std::function<void(TrainSettings&)>& change) {
+    TrainSettings settings = good;
+    change(settings);
+    return mistakes(settings);
+  };
+  CHECK(mistaken([](TrainSettings& s) { s.weight_bits = {2, 8}; }).empty());
+  CHECK(mistaken([](TrainSettings& s) {
+          s.weight_bits = {2, 4};
+        }) == "weight_bits: expected numbers of planes of which 8 is the greatest\n");
+  CHECK(mistaken([](TrainSettings& s) {
+          s.weight_bits = {8, 9};
+        }) == "weight_bits: expected numbers of planes of which 8 is the greatest\n");
+  const std::string one_width =
+      "activation_bits: the method 'precision_batching' has one width of activations, [8] or "
+      "[16]\n";
+  CHECK(mistaken([](TrainSettings& s) { s.activation_bits = {4}; }) == one_width);
+  CHECK(mistaken([](TrainSettings& s) { s.activation_bits = {8, 16}; }) == one_width);
+  CHECK(mistaken([](TrainSettings& s) { s.pins = TrainSettings{}.pins; }) ==
+        "pins: the method 'precision_batching' pins no widths\n");
+  CHECK(mistaken([](TrainSettings& s) { s.targets = {target_of("latency_cycles")}; }) ==
+        "targets: the method 'precision_batching' has no widths to choose\n");
 }
 
 TEST_CASE("a target is above nothing and said once") {
