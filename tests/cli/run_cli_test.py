@@ -489,8 +489,8 @@ class BadInputTest(ProgramTest):
     def test_bad_command_lines(self):
         self.assert_refused(
             self.run_program("chek", "tiny.yaml"),
-            "widthwise: error: unknown command 'chek'; known: 'run', 'table', 'search', 'solve', 'check', 'list'; did you mean "
-            "'check'?",
+            "widthwise: error: unknown command 'chek'; known: 'run', 'table', 'search', 'solve', "
+            "'train', 'check', 'list'; did you mean 'check'?",
             "1 error; nothing was simulated.")
         for arguments in ([], ["run", "--nonsense"], ["check"], ["run", "-a"],
                           ["run", "--json", "a", "--json", "b"], ["list", "a", "b"]):
