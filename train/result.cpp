@@ -77,6 +77,59 @@ Json json_of(const ReachedTarget& target) {
           {"greatest", finite(target.greatest, "targets")}};
 }
 
+Json json_of(const std::vector<double>& values, std::string_view what) {
+  Json json = Json::array();
+  for (const double value : values) {
+    json.push_back(finite(value, what));
+  }
+  return json;
+}
+
+/// Per number of planes.
+Json per_plane(const PlaneReport& report, const std::vector<double>& values,
+               std::string_view what) {
+  ensure(values.size() == report.planes.size(),
+         fmt::format("there is one of a training's {} per number of planes", what));
+  return json_of(values, what);
+}
+
+Json json_of(const PlaneReport& report) {
+  Json json{{"planes", report.planes},
+            {"activation_bits", report.activation_bits},
+            {"test_images", report.test_images},
+            {"calibration_images", report.calibration_images},
+            {"accuracy_float", finite(report.accuracy_float, "accuracy")},
+            {"accuracy_int8", finite(report.accuracy_int8, "accuracy")},
+            {"accuracies", per_plane(report, report.accuracies, "accuracies")},
+            {"max_loss", finite(report.max_loss, "greatest loss")},
+            {"assigned",
+             {{"accuracy", finite(report.assigned_accuracy, "accuracy")},
+              {"calibration_lost", finite(report.assigned_lost, "losses")},
+              {"loss_limit", finite(report.loss_limit, "losses")},
+              {"rounds", report.rounds}}},
+            {"machines", Json::array()},
+            {"layers", Json::array()}};
+  for (const PlaneMachine& machine : report.machines) {
+    ensure(machine.measured || machine.weight_bits.size() == report.planes.size(),
+           "there is a width per number of planes");
+    json["machines"].push_back({{"name", machine.name},
+                                {"measured", machine.measured},
+                                {"clock_hz", finite(machine.clock_hz, "clock")},
+                                {"weight_bits", machine.weight_bits},
+                                {"eight_bit_s", finite(machine.eight_bit_s, "time")},
+                                {"latency_s", per_plane(report, machine.seconds, "times")},
+                                {"assigned_s", finite(machine.assigned_s, "time")}});
+  }
+  for (const PlaneLayerResult& layer : report.layers) {
+    json["layers"].push_back(
+        {{"name", layer.name},
+         {"planes", layer.planes},
+         {"lost", per_plane(report, layer.lost, "losses")},
+         {"latency_cycles", per_plane(report, layer.latency_cycles, "cycles")}});
+  }
+  return json;
+}
+
 /// The place of the byte that is counted from 1.
 SourcePlace place_in(const std::string& path, const std::string& text, std::size_t byte) {
   SourcePlace place{path};
@@ -187,6 +240,35 @@ class ObjectReader {
     }
   }
 
+  void numbers(std::string_view key, std::vector<double>& target, double least = -kMost,
+               double most = kMost) {
+    for (const Json& value : list(key)) {
+      number_at(value, key, target.emplace_back(), least, most);
+    }
+  }
+
+  /// As numbers(), of which there are `count`.
+  void numbers(std::string_view key, std::size_t count, std::vector<double>& target,
+               double least = -kMost, double most = kMost) {
+    numbers(key, target, least, most);
+    if (target.size() != count && take(key) != nullptr) {
+      error(key, fmt::format("expected {} numbers, got {}", count, target.size()));
+    }
+  }
+
+  [[nodiscard]] bool has(std::string_view key) const {
+    return json_.is_object() && json_.contains(key);
+  }
+
+  /// `read(reader)` for an object.
+  template <class Read>
+  void object(std::string_view key, Read read) {
+    if (const Json* value = take(key)) {
+      ObjectReader reader(*value, path_of(key), file_, problems_);
+      read(reader);
+    }
+  }
+
   /// The names of an object's keys.
   std::vector<std::string> names(std::string_view key) {
     std::vector<std::string> found;
@@ -268,6 +350,41 @@ class ObjectReader {
   Diagnostics& problems_;
 };
 
+PlaneReport read_planes(ObjectReader& json) {
+  PlaneReport report;
+  json.widths("planes", report.planes);
+  json.width("activation_bits", report.activation_bits);
+  json.integer("test_images", report.test_images);
+  json.integer("calibration_images", report.calibration_images);
+  json.number("accuracy_float", report.accuracy_float, 0, 1);
+  json.number("accuracy_int8", report.accuracy_int8, 0, 1);
+  const std::size_t count = report.planes.size();
+  json.numbers("accuracies", count, report.accuracies, 0, 1);
+  json.number("max_loss", report.max_loss);
+  json.object("assigned", [&](ObjectReader& assigned) {
+    assigned.number("accuracy", report.assigned_accuracy, 0, 1);
+    assigned.number("calibration_lost", report.assigned_lost);
+    assigned.number("loss_limit", report.loss_limit);
+    assigned.integer("rounds", report.rounds);
+  });
+  json.rows("machines", report.machines, [&](ObjectReader& row, PlaneMachine& machine) {
+    row.text("name", machine.name);
+    row.boolean("measured", machine.measured);
+    row.number("clock_hz", machine.clock_hz, 0);
+    row.widths("weight_bits", machine.weight_bits);
+    row.number("eight_bit_s", machine.eight_bit_s, 0);
+    row.numbers("latency_s", count, machine.seconds, 0);
+    row.number("assigned_s", machine.assigned_s, 0);
+  });
+  json.rows("layers", report.layers, [&](ObjectReader& row, PlaneLayerResult& layer) {
+    row.text("name", layer.name);
+    row.width("planes", layer.planes);
+    row.numbers("lost", count, layer.lost);
+    row.numbers("latency_cycles", count, layer.latency_cycles, 0);
+  });
+  return report;
+}
+
 TrainResult read_json(const Json& json, const std::string& file, Diagnostics& problems) {
   TrainResult result;
   ObjectReader root(json, "", file, problems);
@@ -328,6 +445,9 @@ TrainResult read_json(const Json& json, const std::string& file, Diagnostics& pr
     row.number("time_s", record.seconds, 0);
     row.boolean("frozen", record.frozen);
   });
+  if (root.has("planes")) {
+    root.object("planes", [&](ObjectReader& planes) { result.planes = read_planes(planes); });
+  }
   root.number("train_s", result.train_seconds, 0);
   root.number("images_per_s", result.images_per_s, 0);
   root.text("key", result.key);
@@ -374,6 +494,9 @@ std::string result_json(const TrainResult& result) {
   const std::vector<std::string> targets = metrics_of(result.targets);
   for (const EpochRecord& record : result.history) {
     json["history"].push_back(json_of(record, targets));
+  }
+  if (result.planes) {
+    json["planes"] = json_of(*result.planes);
   }
   json["train_s"] = finite(result.train_seconds, "time");
   json["images_per_s"] = finite(result.images_per_s, "speed");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,43 @@ struct LayerCostRow {
   std::vector<double> values;  // as TrainResult::metrics
 };
 
+/// Times of one inference at batch 1 on one machine, by bit-planes.
+struct PlaneMachine {
+  std::string name;
+  bool measured = false;              // on the host, else simulated tile by tile
+  double clock_hz = 0;                // 0: measured
+  std::vector<BitWidth> weight_bits;  // that n planes are there, per number of planes
+  double eight_bit_s = 0;             // of 8-bit inference
+  std::vector<double> seconds;        // per number of planes
+  double assigned_s = 0;              // with the planes per layer that were assigned
+};
+
+struct PlaneLayerResult {
+  std::string name;
+  int planes = 0;            // assigned
+  std::vector<double> lost;  // points of accuracy on the calibration images, per number of planes
+                             // of this layer alone
+  std::vector<double> latency_cycles;  // on the first machine, per number of planes
+};
+
+/// What bit-planes make of a trained network (train/plane_evaluation.hpp).
+struct PlaneReport {
+  std::vector<int> planes;  // of magnitudes; there is one of signs besides
+  BitWidth activation_bits = 8;
+  std::int64_t test_images = 0, calibration_images = 0;  // that were run
+  double accuracy_float = 0, accuracy_int8 = 0;          // of these test images, 0..1
+  std::vector<double> accuracies;                        // likewise, per number of planes
+  std::vector<PlaneMachine> machines;                    // the host is the last one
+  std::vector<PlaneLayerResult> layers;                  // with multiply-accumulates
+
+  double max_loss = 0;           // points of accuracy against 8-bit inference
+  double assigned_accuracy = 0;  // of the test images
+  double assigned_lost = 0;      // points on the calibration images; at most max_loss, unless
+                                 // even all planes lose more
+  double loss_limit = 0;         // points that layers were given together at last
+  std::int64_t rounds = 0;       // of solving and running the answer
+};
+
 struct TrainResult {
   std::string method;  // to_string(TrainMethod), "fracbits per channel"
   std::string label;   // short, for people: "fixed w3a3", "fracbits latency_cycles 0.31"
@@ -65,8 +103,9 @@ struct TrainResult {
   double float_parameter_bits = 0;        // all at 32
   double train_seconds = 0;               // over all runs that it took
   double images_per_s = 0;
-  std::string key;      // of settings, network and machine
-  std::string version;  // of the program
+  std::optional<PlaneReport> planes;  // of precision_batching
+  std::string key;                    // of settings, network and machine
+  std::string version;                // of the program
 };
 
 /// "training/1" (docs/file_formats.md); same result, same bytes, and doubles read back as they

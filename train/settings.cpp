@@ -13,12 +13,13 @@ namespace widthwise {
 
 namespace {
 
-constexpr std::array<std::pair<std::string_view, TrainMethod>, 5> kMethods{{
+constexpr std::array<std::pair<std::string_view, TrainMethod>, 6> kMethods{{
     {"full_precision", TrainMethod::full_precision},
     {"fixed", TrainMethod::fixed},
     {"fracbits", TrainMethod::fracbits},
     {"bmpq", TrainMethod::bmpq},
     {"post_training", TrainMethod::post_training},
+    {"precision_batching", TrainMethod::precision_batching},
 }};
 
 constexpr std::array<std::pair<std::string_view, Augmentation>, 3> kAugmentations{{
@@ -26,6 +27,8 @@ constexpr std::array<std::pair<std::string_view, Augmentation>, 3> kAugmentation
     {"shift", Augmentation::shift},
     {"shift_flip", Augmentation::shift_flip},
 }};
+
+constexpr BitWidth kPlanes = 8;  // of magnitudes, in memory, of precision_batching
 
 template <class Table, class Value>
 std::string_view name_in(const Table& table, Value value) {
@@ -89,6 +92,22 @@ void check_targets(const TrainSettings& settings, bool wanted, Diagnostics& prob
   }
 }
 
+void check_planes(const TrainSettings& settings, Diagnostics& problems) {
+  const auto& planes = settings.weight_bits;
+  if (!planes.empty() && *std::max_element(planes.begin(), planes.end()) != kPlanes) {
+    problems.error({}, "weight_bits",
+                   fmt::format("expected numbers of planes of which {} is the greatest", kPlanes));
+  }
+  if (settings.activation_bits != std::vector<BitWidth>{8} &&
+      settings.activation_bits != std::vector<BitWidth>{16}) {
+    problems.error({}, "activation_bits",
+                   "the method 'precision_batching' has one width of activations, [8] or [16]");
+  }
+  if (!settings.pins.empty()) {
+    problems.error({}, "pins", "the method 'precision_batching' pins no widths");
+  }
+}
+
 /// Text that can not be taken for another one's, whatever stands in it.
 std::string quoted(std::string_view text) { return fmt::format("{}:{}", text.size(), text); }
 
@@ -140,8 +159,13 @@ void check(const TrainSettings& settings, Diagnostics& problems) {
   const TrainMethod method = settings.method;
   check_widths(settings.weight_bits, "weight_bits", problems);
   check_widths(settings.activation_bits, "activation_bits", problems);
-  check_targets(settings, method != TrainMethod::fixed && method != TrainMethod::full_precision,
+  check_targets(settings,
+                method != TrainMethod::fixed && method != TrainMethod::full_precision &&
+                    method != TrainMethod::precision_batching,
                 problems);
+  if (method == TrainMethod::precision_batching) {
+    check_planes(settings, problems);
+  }
   if (method == TrainMethod::fixed && !settings.assignment) {
     problems.error({}, "assignment", "the method 'fixed' needs widths");
   }
@@ -206,6 +230,8 @@ std::string canonical_text(const TrainSettings& settings) {
   add("warm_epochs", settings.warm_epochs);
   add("pretrain_share", settings.pretrain_share);
   add("calibration_images", settings.calibration_images);
+  add("max_loss", settings.max_loss);
+  add("test_images", settings.test_images);
   add("targets", text_of(settings.targets));
   return text;
 }

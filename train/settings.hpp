@@ -24,6 +24,7 @@ enum class TrainMethod {
   bmpq,            // assigned anew every few epochs by bit gradients (arXiv 2112.13843)
   post_training,   // full precision first; widths by what each costs the trained network in loss,
                    // then trained on at these
+  precision_batching,  // full precision; then computed by bit-planes (arXiv 2003.00822)
 };
 std::string_view to_string(TrainMethod method);
 TrainMethod parse_train_method(std::string_view name);  // InputError: the names and the nearest
@@ -65,22 +66,28 @@ struct TrainSettings {
   BitWidth output_bits = 8;
 
   // FracBits.
-  bool per_channel = false;  // weight widths per output channel
-  bool prune = false;        // per channel: widths from 0 up
-  double kappa = 5;          // of |cost / target - 1|, summed over targets by their weights
-  double width_learning_rate = 0.05;  // constant until the freeze
-  double freeze_at = 0.8;    // share of the epochs after which widths are rounded and fixed
-  double start_above = 0.5;  // start at the widths whose cost is the target's, plus this
+  bool per_channel = false;          // weight widths per output channel
+  bool prune = false;                // per channel: widths from 0 up
+  double kappa = 5;                  // of |cost / target - 1|, summed over targets by their weights
+  double width_learning_rate = 0.1;  // constant until the freeze
+  double freeze_at = 0.8;            // share of the epochs after which widths are rounded and fixed
+  double start_above = 0.5;          // start at the widths whose cost is the target's, plus this
 
-  // BMPQ.
+  // BMPQ. A layer's activations have the width of its weights, as the paper has it; with a single
+  // width in activation_bits they have that one.
   double interval_epochs = 1;  // between assignments
   double warm_epochs = 1;      // at the greatest widths, before the first one
 
   // Post-training.
-  double pretrain_share = 0.5;  // of the epochs, at full precision
-  std::int64_t calibration_images = 2048;
+  double pretrain_share = 0.5;             // of the epochs, at full precision
+  std::int64_t calibration_images = 2048;  // also of PrecisionBatching
 
-  std::vector<TrainTarget> targets;  // none: fixed and full_precision
+  // PrecisionBatching. weight_bits are numbers of planes, 8 the greatest; activation_bits a single
+  // width, 8 or 16; no pins.
+  double max_loss = 1;           // points of accuracy that planes per layer may lose against 8 bit
+  std::int64_t test_images = 0;  // that are run by planes, chosen by `seed`; 0: all
+
+  std::vector<TrainTarget> targets;  // none: fixed, full_precision and precision_batching
 };
 
 /// What can not be met: a target below what the narrowest widths reach, named with that minimum. A

@@ -15,8 +15,11 @@
 #include "models/network/network_yaml.hpp"
 #include "models/table/table_csv.hpp"
 #include "models/table/table_model.hpp"
+#include "tests/train/plane_floats.hpp"
 
 using namespace widthwise;
+using test::in_floats;
+using test::Values;
 
 namespace {
 
@@ -56,49 +59,6 @@ PlaneNetwork lstm(std::mt19937& random) {
   network.lstm = part;
   network.layers = {layer(random, "fc", 5, 20, false)};
   return network;
-}
-
-using Values = std::vector<double>;
-
-Values product(const PlaneLayer& layer, const Values& x) {
-  Values y(layer.bias.begin(), layer.bias.end());
-  for (std::size_t row = 0; row < y.size(); ++row) {
-    for (std::size_t i = 0; i < x.size(); ++i) {
-      y[row] += static_cast<double>(layer.weights[row * x.size() + i]) * x[i];
-    }
-    if (layer.relu) y[row] = std::max(y[row], 0.0);
-  }
-  return y;
-}
-
-/// The network in floating point.
-Values in_floats(const PlaneNetwork& network, const std::vector<float>& input) {
-  Values x(input.begin(), input.end());
-  if (network.lstm) {
-    const auto features = static_cast<std::size_t>(network.lstm->input.inputs);
-    const auto hidden = static_cast<std::size_t>(network.lstm->recurrent.inputs);
-    Values state(hidden);
-    Values cell(hidden);
-    Values mean(hidden);
-    const auto sigmoid = [](double value) { return 1 / (1 + std::exp(-value)); };
-    for (std::size_t at = 0; at < x.size(); at += features) {
-      const auto from = x.begin() + static_cast<std::ptrdiff_t>(at);
-      const Values of_input =
-          product(network.lstm->input, {from, from + network.lstm->input.inputs});
-      const Values of_state = product(network.lstm->recurrent, state);
-      for (std::size_t k = 0; k < hidden; ++k) {
-        const auto gate = [&](std::size_t g) {
-          return of_input[g * hidden + k] + of_state[g * hidden + k];
-        };
-        cell[k] = sigmoid(gate(1)) * cell[k] + sigmoid(gate(0)) * std::tanh(gate(2));
-        state[k] = sigmoid(gate(3)) * std::tanh(cell[k]);
-        mean[k] += state[k] / static_cast<double>(network.lstm->steps);
-      }
-    }
-    x = mean;
-  }
-  for (const PlaneLayer& one : network.layers) x = product(one, x);
-  return x;
 }
 
 std::vector<float> outputs(const PlaneInference& inference, const std::vector<float>& input,

@@ -50,6 +50,27 @@ TrainResult sample() {
   return result;
 }
 
+/// Two numbers of planes of two layers, on a machine and the host.
+PlaneReport plane_sample() {
+  PlaneReport report;
+  report.planes = {4, 8};
+  report.activation_bits = 16;
+  report.test_images = 1000;
+  report.calibration_images = 2048;
+  report.accuracy_float = 0.9;
+  report.accuracy_int8 = 0.1 + 0.2;
+  report.accuracies = {0.75, 0.8125};
+  report.machines = {{"tiny", false, 1.5e9, {5, 9}, 1e-5, {6e-6, 1.1e-5}, 7e-6},
+                     {"a processor", true, 0, {}, 2e-5, {1e-5, 3e-5}, 1.25e-5}};
+  report.layers = {{"fc1", 4, {0.5, 0}, {100, 200}}, {"fc2", 8, {-0.25, 0}, {10, 20}}};
+  report.max_loss = 1;
+  report.assigned_accuracy = 0.8;
+  report.assigned_lost = -0.5;
+  report.loss_limit = 0.75;
+  report.rounds = 2;
+  return report;
+}
+
 /// A file that is gone after the test.
 class File {
  public:
@@ -167,6 +188,42 @@ TEST_CASE("the same result gives the same bytes, and any field is in them") {
     CHECK(result_json(result) != result_json(sample()));
     CHECK(result_json(read_back(result_json(result))) == result_json(result));
   }
+}
+
+TEST_CASE("what bit-planes make of a network reads back as it was") {
+  TrainResult before = sample();
+  CHECK_FALSE(read_back(result_json(before)).planes);
+  before.planes = plane_sample();
+  const TrainResult after = read_back(result_json(before));
+  REQUIRE(after.planes);
+  CHECK(after.planes->planes == std::vector<int>{4, 8});
+  CHECK(after.planes->accuracies == before.planes->accuracies);
+  CHECK(after.planes->machines[0].weight_bits == std::vector<BitWidth>{5, 9});
+  CHECK(after.planes->machines[1].measured);
+  CHECK(after.planes->machines[1].seconds == std::vector<double>{1e-5, 3e-5});
+  CHECK(after.planes->layers[1].lost == std::vector<double>{-0.25, 0});
+  CHECK(after.planes->assigned_lost == -0.5);
+  CHECK(after.planes->loss_limit == 0.75);
+  CHECK(after.planes->rounds == 2);
+  CHECK(result_json(after) == result_json(before));
+
+  before.planes->machines[0].seconds.pop_back();
+  CHECK_THROWS_AS(result_json(before), InternalError);
+
+  const auto wrong = [](const std::function<void(Json&)>& change) {
+    return mistakes([&](Json& json) {
+      TrainResult result = sample();
+      result.planes = plane_sample();
+      json = Json::parse(result_json(result));
+      change(json["planes"]);
+    });
+  };
+  CHECK(wrong([](Json& j) { j["accuracies"].push_back(0.5); }) ==
+        "planes.accuracies: expected 2 numbers, got 3\n");
+  CHECK(wrong([](Json& j) { j["machines"][1].erase("assigned_s"); }) ==
+        "planes.machines[1].assigned_s: is missing\n");
+  CHECK(wrong([](Json& j) { j["layers"][0]["lost"][1] = "x"; }) ==
+        "planes.layers[0].lost: expected a number, got string\n");
 }
 
 TEST_CASE("a training in floats has neither widths nor costs") {

@@ -9,14 +9,15 @@
 #include <system_error>
 #include <utility>
 
-#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <torch/torch.h>
 
 #include "models/base/error.hpp"
 #include "train/torch/checkpoint.hpp"
+#include "train/torch/fused_ops.hpp"
 #include "train/torch/image_batches.hpp"
+#include "train/torch/plane_weights.hpp"
 #include "train/torch/quantized_network.hpp"
 #include "train/torch/width_method.hpp"
 
@@ -53,6 +54,7 @@ class Training {
         place_(place),
         report_(progress) {
     check_images();
+    if (settings.method == TrainMethod::precision_batching) set_up_planes();
     set_up_torch();
     model_ = std::make_unique<QuantizedNetwork>(network, static_cast<std::int64_t>(data.classes));
     images_ = chosen_images(data.train.count, settings.images, settings.seed);
@@ -86,7 +88,12 @@ class Training {
       }
       step();
     }
-    return result();
+    TrainResult made = result();
+    if (planes_) {
+      made.planes = evaluate_planes();
+      if (!made.planes) return std::nullopt;
+    }
+    return made;
   }
 
  private:
@@ -115,8 +122,44 @@ class Training {
     problems.throw_if_any();
   }
 
+  /// Before anything is trained: mistakes show, and what machines take is known.
+  void set_up_planes() {
+    ensure(machine_.accelerator != nullptr && machine_.simulated != nullptr,
+           "bit-planes are assigned for a machine");
+    std::vector<SimulatedMachine> machines{{machine_.accelerator, machine_.simulated}};
+    machines.insert(machines.end(), machine_.others.begin(), machine_.others.end());
+    PlaneKnobs knobs;
+    knobs.planes.assign(settings_.weight_bits.begin(), settings_.weight_bits.end());
+    knobs.activation_bits = settings_.activation_bits.front();
+    knobs.output_bits = settings_.output_bits;
+    knobs.max_loss = settings_.max_loss;
+    planes_ = std::make_unique<PlaneEvaluation>(network_, std::move(machines), std::move(knobs));
+  }
+
+  std::optional<PlaneReport> evaluate_planes() {
+    const auto tested = chosen_images(data_.test.count, settings_.test_images, settings_.seed);
+    const auto calibration =
+        chosen_images(data_.train.count, settings_.calibration_images, settings_.seed + 1);
+    PlaneEvaluation::Run how;
+    how.threads = at::get_num_threads();
+    how.stop = place_.stop;
+    how.progress = [this](std::size_t done, std::size_t all) {
+      if (!report_) return;
+      TrainProgress progress;
+      progress.phase = fmt::format("bit-planes {} of {}", done, all);
+      progress.epoch = progress.epochs = settings_.epochs;
+      progress.step = progress.steps = schedule_.steps;
+      progress.loss = running_loss_;
+      progress.test_accuracy = done_.history.back().test_accuracy;
+      report_(progress);
+    };
+    return planes_->run(plane_weights(planes_->structure(), *model_),
+                        plane_examples(data_.test, tested),
+                        plane_examples(data_.train, calibration), accuracy_of(tested), how);
+  }
+
   void set_up_torch() const {
-    at::globalContext().setFlushDenormal(true);
+    prepare_process_for_training();
     if (place_.threads > 0) at::set_num_threads(place_.threads);
     torch::manual_seed(static_cast<std::uint64_t>(settings_.seed));
   }
@@ -216,7 +259,10 @@ class Training {
 
   /// Over layers with weights, each the same.
   [[nodiscard]] std::pair<double, double> mean_widths() const {
-    if (settings_.method == TrainMethod::full_precision) return {32, 32};
+    if (settings_.method == TrainMethod::full_precision ||
+        settings_.method == TrainMethod::precision_batching) {
+      return {32, 32};
+    }
     double weights = 0;
     double activations = 0;
     for (const QuantizedLayer& layer : model_->layers()) {
@@ -275,18 +321,22 @@ class Training {
     first_step_ = done_.step;
   }
 
-  double test_accuracy() {
+  double test_accuracy() { return accuracy_of(chosen_images(data_.test.count, 0, 0)); }
+
+  /// On these images of the test set.
+  double accuracy_of(const std::vector<std::size_t>& images) {
     const torch::NoGradGuard no_gradient;
     model_->set_training(false);
     double right = 0;
-    for (std::size_t first = 0; first < data_.test.count; first += kTestBatch) {
-      std::vector<std::size_t> indices(std::min(kTestBatch, data_.test.count - first));
-      for (std::size_t i = 0; i < indices.size(); ++i) indices[i] = first + i;
-      const ImageBatch batch = plain_batch(data_.test, indices);
+    for (std::size_t first = 0; first < images.size(); first += kTestBatch) {
+      const auto begin = images.begin() + static_cast<std::ptrdiff_t>(first);
+      const auto count = std::min(kTestBatch, images.size() - first);
+      const ImageBatch batch =
+          plain_batch(data_.test, {begin, begin + static_cast<std::ptrdiff_t>(count)});
       right += model_->forward(batch.images).argmax(1).eq(batch.labels).sum().item<double>();
     }
     model_->set_training(true);
-    return right / static_cast<double>(data_.test.count);
+    return right / static_cast<double>(images.size());
   }
 
   double calibration_loss() {
@@ -401,6 +451,7 @@ class Training {
   std::vector<std::size_t> order_;
   std::size_t order_epoch_ = 0;
   std::vector<ImageBatch> calibration_;
+  std::unique_ptr<PlaneEvaluation> planes_;  // of precision_batching
   std::unique_ptr<QuantizedNetwork> model_;
   std::unique_ptr<MethodContext> context_;
   std::unique_ptr<WidthMethod> method_;

@@ -6,19 +6,22 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "models/cost/cost_model.hpp"
 #include "models/hardware/accelerator.hpp"
 #include "models/network/network.hpp"
 #include "models/table/cost_table.hpp"
 #include "train/dataset.hpp"
+#include "train/plane_evaluation.hpp"
 #include "train/result.hpp"
 #include "train/settings.hpp"
 
 namespace widthwise {
 
 struct TrainProgress {
-  std::string phase;  // "full precision", "widths move", "widths fixed", "calibration"
+  std::string phase;  // "full precision", "widths move", "widths fixed", "bit-planes 3 of 40"
   std::int64_t epoch = 0, epochs = 0;
   std::size_t step = 0, steps = 0;   // of the whole training
   double loss = 0;                   // running mean
@@ -32,8 +35,9 @@ struct TrainProgress {
 
 struct TrainMachine {
   const Accelerator* accelerator = nullptr;
-  CostModel* simulated = nullptr;    // tile fidelity; says what the result reports
-  const CostTable* table = nullptr;  // by stored widths, simulated; for fracbits
+  CostModel* simulated = nullptr;             // tile fidelity; says what the result reports
+  const CostTable* table = nullptr;           // by stored widths, simulated; for fracbits
+  std::vector<SimulatedMachine> others = {};  // that precision_batching is costed on besides
 };
 
 struct TrainPlace {

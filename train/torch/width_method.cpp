@@ -143,11 +143,23 @@ class FracBits : public WidthMethod {
         static_cast<std::size_t>(context_.settings.freeze_at * static_cast<double>(schedule.steps));
     freeze_at_ = std::clamp<std::size_t>(freeze_at_, 1, schedule.steps);
   }
-  void begin() override { learner_.start(); }
+  // Per channel a layer runs once per width, which costs more than the widths' shares: what the
+  // table says is scaled to what the simulation says, at first and after every epoch.
+  void begin() override {
+    learner_.start();
+    if (!context_.settings.per_channel) return;
+    calibrate();
+    learner_.start();
+    calibrate();
+  }
   void after_step(std::size_t done) override {
     if (frozen_) return;
     learner_.step();
-    if (done >= freeze_at_) freeze();
+    if (done >= freeze_at_) {
+      freeze();
+    } else if (context_.settings.per_channel && done % context_.schedule.steps_per_epoch == 0) {
+      calibrate();
+    }
   }
 
   [[nodiscard]] std::string phase() const override {
@@ -208,6 +220,11 @@ class FracBits : public WidthMethod {
       learned.push_back(std::move(made));
     }
     return learned;
+  }
+
+  void calibrate() {
+    learner_.calibrate(
+        [&](std::span<const LayerChoice> choices) { return simulated_costs(context_, choices); });
   }
 
   void freeze() {
@@ -298,7 +315,8 @@ class Assigned : public WidthMethod {
 class Bmpq : public Assigned {
  public:
   explicit Bmpq(MethodContext& context)
-      : Assigned(context, true), gradients_(context.model.layers().size()) {}
+      : Assigned(context, context.settings.activation_bits.size() > 1),
+        gradients_(context.model.layers().size()) {}
 
   void plan(Schedule& schedule) override {
     const auto steps_of = [&](double epochs) {
@@ -462,6 +480,7 @@ class PostTraining : public Assigned {
 std::unique_ptr<WidthMethod> width_method(MethodContext& context) {
   switch (context.settings.method) {
     case TrainMethod::full_precision:
+    case TrainMethod::precision_batching:
       return std::make_unique<FullPrecision>(context);
     case TrainMethod::fixed:
       return std::make_unique<Fixed>(context);
