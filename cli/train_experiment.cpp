@@ -66,6 +66,8 @@ class SectionReader {
     section_.number("pretrain_share", Need::optional, settings.pretrain_share, {0.01, 0.99});
     section_.integer("calibration_images", Need::optional, settings.calibration_images,
                      {1, kImages.max});
+    section_.number("max_loss", Need::optional, settings.max_loss, {0, 100});
+    section_.integer("test_images", Need::optional, settings.test_images, kImages);
     targets();
     compare();
     section_.finish();
@@ -138,6 +140,22 @@ class SectionReader {
     if (!list.empty()) {
       target = std::move(list);
     }
+  }
+
+  void machines() {
+    const std::string folder = std::filesystem::path(file_).parent_path().string();
+    std::vector<std::string> names;
+    list(section_, "machines", "[bismo_edge_8x8]", names,
+         [&](const YamlNode& node, const std::string& path) {
+           auto name = read_text(node, path, problems_);
+           if (name) {
+             std::error_code ignored;
+             const auto beside = std::filesystem::path(folder) / *name;
+             const bool is_file = std::filesystem::is_regular_file(beside, ignored);
+             experiment_.machines.push_back({is_file ? beside.string() : *name, node.place, path});
+           }
+           return name;
+         });
   }
 
   void pins() {
@@ -285,6 +303,46 @@ TrainSettings fixed_settings(const TrainSettings& base, Assignment assignment) {
   return settings;
 }
 
+/// Bit-planes have their number for a width, one width of activations and no pins; what the section
+/// says of them is left for check() to refuse.
+void take_defaults_of_planes(const TrainExperiment& experiment, TrainSettings& settings) {
+  if (!experiment.has_pins) {
+    settings.pins.clear();
+  }
+  if (!experiment.places.contains("activation_bits")) {
+    settings.activation_bits = {8};
+  }
+}
+
+/// The settings of a training that an experiment's own is compared with: with its targets where the
+/// method has any, and with what bit-planes are, whatever widths the others choose from.
+TrainSettings compared_settings(const TrainSettings& base, TrainMethod method) {
+  TrainSettings settings = base;
+  settings.method = method;
+  settings.per_channel = settings.prune = false;
+  if (method == TrainMethod::full_precision || method == TrainMethod::precision_batching) {
+    settings.targets.clear();
+  }
+  if (method == TrainMethod::precision_batching) {
+    settings.weight_bits = TrainSettings{}.weight_bits;
+    settings.activation_bits = {8};
+    settings.pins.clear();
+  }
+  return settings;
+}
+
+/// What is said is kept, and checked.
+TrainSettings plane_settings(const TrainSettings& base, bool has_pins, bool has_activations) {
+  TrainSettings settings = base;
+  if (!has_pins) {
+    settings.pins.clear();
+  }
+  if (!has_activations) {
+    settings.activation_bits = {8};
+  }
+  return settings;
+}
+
 std::string label_of(const TrainSettings& settings) {
   std::string label(to_string(settings.method));
   if (settings.method == TrainMethod::fixed && settings.assignment) {
@@ -375,6 +433,12 @@ std::vector<PlannedTraining> planned_trainings(const TrainExperiment& experiment
     main = fixed_settings(base, *bits);
     main.targets = base.targets;  // check() refuses them
   }
+  if (main.method == TrainMethod::precision_batching) {
+    take_defaults_of_planes(experiment, main);
+  }
+  if (main.method == TrainMethod::precision_batching) {
+    main = plane_settings(main, experiment.has_pins, experiment.places.contains("activation_bits"));
+  }
   add(main, label_of(main), "method");
   for (const LayerWidths& widths : experiment.uniform) {
     Assignment assignment;
@@ -389,12 +453,7 @@ std::vector<PlannedTraining> planned_trainings(const TrainExperiment& experiment
       refuse("compare", "widths that are fixed are named under uniform");
       continue;
     }
-    TrainSettings settings = base;
-    settings.method = method;
-    settings.per_channel = settings.prune = false;
-    if (method == TrainMethod::full_precision) {
-      settings.targets.clear();
-    }
+    TrainSettings settings = compared_settings(base, method);
     std::string label = label_of(settings);
     add(std::move(settings), std::move(label), "compare");
   }

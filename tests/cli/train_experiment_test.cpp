@@ -119,6 +119,8 @@ train:
   warm_epochs: 2
   pretrain_share: 0.25
   calibration_images: 512
+  max_loss: 0.5
+  test_images: 100
   targets:
     weight_bytes: {max: 5000}
     latency_cycles: {fraction: 0.25, weight: 3}
@@ -147,6 +149,8 @@ train:
   expected.warm_epochs = 2;
   expected.pretrain_share = 0.25;
   expected.calibration_images = 512;
+  expected.max_loss = 0.5;
+  expected.test_images = 100;
   expected.targets = {{"weight_bytes", {BudgetForm::Kind::max, 5000, {}}, 1, {}},
                       {"latency_cycles", {BudgetForm::Kind::fraction, 0.25, {}}, 3, {}}};
   CHECK(canonical_text(experiment.settings) == canonical_text(expected));
@@ -155,7 +159,7 @@ train:
   CHECK(experiment.methods ==
         std::vector<TrainMethod>{TrainMethod::post_training, TrainMethod::full_precision});
   CHECK(experiment.run.batch->text == "2");
-  CHECK(experiment.settings.targets[1].place.line == 32);
+  CHECK(experiment.settings.targets[1].place.line == 34);
 }
 
 TEST_CASE("a folder of images beside the experiment is meant by its name") {
@@ -196,6 +200,8 @@ TEST_CASE("values out of range are named at their places, all at once") {
   warm_epochs: -1
   pretrain_share: 1
   calibration_images: 0
+  max_loss: 101
+  test_images: -1
   targets: {latency_cycles: {share: 1}, energy_pj: {max: 1, weight: -1}}
   compare: {uniform: [0, 3, 3], methods: [bmp]}
 )") ==
@@ -223,11 +229,13 @@ e.yaml:24:3: error: train.interval_epochs: expected 0.001..100000, got 0
 e.yaml:25:3: error: train.warm_epochs: expected 0..100000, got -1
 e.yaml:26:3: error: train.pretrain_share: expected 0.01..0.99, got 1
 e.yaml:27:3: error: train.calibration_images: expected 1..1000000000, got 0
-e.yaml:28:13: error: train.targets.latency_cycles: missing key 'relative_to'
-e.yaml:28:61: error: train.targets.energy_pj.weight: expected 0..1000000000, got -1
-e.yaml:29:23: error: train.compare.uniform: expected 1..16, got 0
-e.yaml:29:29: error: train.compare.uniform: is there twice
-e.yaml:29:43: error: train.compare.methods: expected one of METHODS, got 'bmp'; did you mean 'bmpq'?
+e.yaml:28:3: error: train.max_loss: expected 0..100, got 101
+e.yaml:29:3: error: train.test_images: expected 0..1000000000, got -1
+e.yaml:30:13: error: train.targets.latency_cycles: missing key 'relative_to'
+e.yaml:30:61: error: train.targets.energy_pj.weight: expected 0..1000000000, got -1
+e.yaml:31:23: error: train.compare.uniform: expected 1..16, got 0
+e.yaml:31:29: error: train.compare.uniform: is there twice
+e.yaml:31:43: error: train.compare.methods: expected one of METHODS, got 'bmp'; did you mean 'bmpq'?
 )"));
 }
 
@@ -353,4 +361,23 @@ TEST_CASE("the method fixed takes the experiment's bits, and pins only if they a
         "key bits\n");
   CHECK(mistakes(fixed + kTarget, {}, bits) ==
         "e.yaml:7:3: error: train.targets: the method 'fixed' has no widths to choose\n");
+}
+
+TEST_CASE("bit-planes have their own widths and neither pins nor targets") {
+  const auto main = plan_of("train:\n  method: precision_batching\n");
+  REQUIRE(main.size() == 1);
+  CHECK(main[0].settings.pins.empty());
+  CHECK(main[0].settings.activation_bits == std::vector<BitWidth>{8});
+  const auto compared = plan_of(
+      std::string("train:\n  weight_bits: [2, 4]\n  compare: {methods: [precision_batching]}\n") +
+      kTarget);
+  REQUIRE(compared.size() == 2);
+  CHECK(compared[0].settings.weight_bits == std::vector<BitWidth>{2, 4});
+  CHECK(compared[1].label == "precision_batching");
+  CHECK(compared[1].settings.weight_bits == TrainSettings{}.weight_bits);
+  CHECK(compared[1].settings.activation_bits == std::vector<BitWidth>{8});
+  CHECK(compared[1].settings.pins.empty());
+  CHECK(compared[1].settings.targets.empty());
+  CHECK(mistakes("train:\n  method: precision_batching\n  pins: {fc: w8a8}\n") ==
+        "e.yaml:6:3: error: train.pins: the method 'precision_batching' pins no widths\n");
 }
