@@ -27,6 +27,7 @@
 #include "models/base/content_key.hpp"
 #include "models/cost/layer_key.hpp"
 #include "models/cost/metrics.hpp"
+#include "models/hardware/accelerator_reader.hpp"
 #include "models/hardware/energy_reader.hpp"
 #include "models/table/table_points.hpp"
 #include "sim/simulated_model.hpp"
@@ -44,10 +45,27 @@ struct Inputs {
   EnergyTable energy;
   Network network;
   std::vector<PlannedTraining> plan;
+  std::vector<std::pair<Accelerator, EnergyTable>> others;  // that bit-planes are costed on
 };
 
 Diagnostic at_target(const TrainTarget& target, std::string message) {
   return {target.place, "train.targets." + target.metric, std::move(message)};
+}
+
+std::vector<std::pair<Accelerator, EnergyTable>> read_others(const TrainExperiment& experiment,
+                                                             Diagnostics& problems) {
+  std::vector<std::pair<Accelerator, EnergyTable>> others;
+  for (const Given& machine : experiment.machines) {
+    auto read = collecting(problems, [&] {
+      Accelerator accelerator = read_accelerator(find_file(Shipped::accelerators, machine));
+      EnergyTable energy = read_energy_table(accelerator.energy_table);
+      return std::pair(std::move(accelerator), std::move(energy));
+    });
+    if (read) {
+      others.push_back(std::move(*read));
+    }
+  }
+  return others;
 }
 
 /// Everything but the data; what is wrong stands in `problems`.
@@ -66,6 +84,7 @@ std::optional<Inputs> read_inputs(const TrainExperiment& experiment, Diagnostics
     bits = collecting(problems, [&] { return read_assignment_of(experiment.run.bits); });
   }
   auto plan = planned_trainings(experiment, bits, problems);
+  auto others = read_others(experiment, problems);
   for (const TrainTarget& target : experiment.settings.targets) {
     collecting(problems, [&] {
       const Given name{target.metric, target.place, "train.targets"};
@@ -75,6 +94,11 @@ std::optional<Inputs> read_inputs(const TrainExperiment& experiment, Diagnostics
   if (network) {
     std::set<std::string> known;
     for (const PlannedTraining& training : plan) {
+      if (training.settings.method == TrainMethod::precision_batching) {
+        const Given& named = named_network(experiment.run);
+        collecting(problems,
+                   [&] { return placed_at(named, [&] { return plane_structure(*network); }); });
+      }
       Assignment assignment = training.settings.assignment.value_or(Assignment{});
       const auto& pins = training.settings.pins;
       assignment.rules.insert(assignment.rules.end(), pins.begin(), pins.end());
@@ -90,7 +114,8 @@ std::optional<Inputs> read_inputs(const TrainExperiment& experiment, Diagnostics
   if (!accelerator || !energy || !network || !problems.empty()) {
     return std::nullopt;
   }
-  return Inputs{std::move(*accelerator), std::move(*energy), std::move(*network), std::move(plan)};
+  return Inputs{std::move(*accelerator), std::move(*energy), std::move(*network), std::move(plan),
+                std::move(others)};
 }
 
 // ------------------------------------------------------------------------------ targets
@@ -206,9 +231,15 @@ ContentKey key_of(const ImageSet& set, const ContentKey& space) {
   return content_key(bytes(set.labels), content_key(bytes(set.pixels), content_key(shape, space)));
 }
 
-/// Of all that trainings have in common: network, machine, data, version.
-ContentKey common_key(const Inputs& inputs, const MachineCostModel& model, const Dataset& data) {
+using Models = std::vector<std::unique_ptr<MachineCostModel>>;
+
+/// Of all that trainings have in common: network, machines, data, version.
+ContentKey common_key(const Inputs& inputs, const MachineCostModel& model, const Models& others,
+                      const Dataset& data) {
   ContentKey key = content_key(library_version(), model.inputs_key());
+  for (const auto& other : others) {
+    key = content_key(to_hex(other->inputs_key()), key);
+  }
   key = content_key(network_text(inputs.network), key);
   return key_of(data.test, key_of(data.train, content_key(fmt::to_string(data.classes), key)));
 }
@@ -344,6 +375,7 @@ struct Session {
   const Inputs* inputs = nullptr;
   const Dataset* data = nullptr;
   MachineCostModel* model = nullptr;
+  std::vector<SimulatedMachine> others;
   std::optional<Progress>* progress = nullptr;  // of what is being done; the model shows it too
   EpochLog* log = nullptr;
   int threads = 0;
@@ -358,8 +390,8 @@ std::optional<TrainResult> train(const Session& session, const PlannedTraining& 
     session.progress->emplace();
     table = table_of(*session.model, training.settings);
   }
-  const TrainMachine machine{&session.inputs->accelerator, session.model,
-                             table ? &*table : nullptr};
+  const TrainMachine machine{&session.inputs->accelerator, session.model, table ? &*table : nullptr,
+                             session.others};
   const TrainPlace place{files.checkpoint, session.resume, session.threads, &stop_wanted,
                          files.key};
   const auto show = [&](const TrainProgress& now) {
@@ -520,6 +552,12 @@ int train_command(TrainCommand command, const Trainer& trainer) {
   };
   const auto model = machine_cost_model(inputs->network, inputs->accelerator, inputs->energy,
                                         Fidelity::tile, options);
+  Models others;
+  for (const auto& [accelerator, energy] : inputs->others) {
+    others.push_back(
+        machine_cost_model(inputs->network, accelerator, energy, Fidelity::tile, options));
+    session.others.push_back({&accelerator, others.back().get()});
+  }
   TrainReport trained;
   try {
     progress.emplace();
@@ -527,7 +565,7 @@ int train_command(TrainCommand command, const Trainer& trainer) {
     progress.reset();
 
     TrainingFolder folder(command.output);
-    const ContentKey key = common_key(*inputs, *model, *data);
+    const ContentKey key = common_key(*inputs, *model, others, *data);
     std::vector<TrainingFiles> files;
     for (const PlannedTraining& training : inputs->plan) {
       files.push_back(training_files(command.output.text, training.label,

@@ -68,6 +68,7 @@ class SectionReader {
                      {1, kImages.max});
     section_.number("max_loss", Need::optional, settings.max_loss, {0, 100});
     section_.integer("test_images", Need::optional, settings.test_images, kImages);
+    machines();
     targets();
     compare();
     section_.finish();
@@ -331,18 +332,6 @@ TrainSettings compared_settings(const TrainSettings& base, TrainMethod method) {
   return settings;
 }
 
-/// What is said is kept, and checked.
-TrainSettings plane_settings(const TrainSettings& base, bool has_pins, bool has_activations) {
-  TrainSettings settings = base;
-  if (!has_pins) {
-    settings.pins.clear();
-  }
-  if (!has_activations) {
-    settings.activation_bits = {8};
-  }
-  return settings;
-}
-
 std::string label_of(const TrainSettings& settings) {
   std::string label(to_string(settings.method));
   if (settings.method == TrainMethod::fixed && settings.assignment) {
@@ -435,9 +424,6 @@ std::vector<PlannedTraining> planned_trainings(const TrainExperiment& experiment
   }
   if (main.method == TrainMethod::precision_batching) {
     take_defaults_of_planes(experiment, main);
-  }
-  if (main.method == TrainMethod::precision_batching) {
-    main = plane_settings(main, experiment.has_pins, experiment.places.contains("activation_bits"));
   }
   add(main, label_of(main), "method");
   for (const LayerWidths& widths : experiment.uniform) {

@@ -21,6 +21,8 @@ struct TrainExperiment {
   Given data;              // as read_dataset() takes it
   bool has_pins = false;   // the section says them
 
+  std::vector<Given> machines;  // that precision_batching is costed on besides
+
   // Compared with it, with the same images, epochs and seed.
   std::vector<LayerWidths> uniform;  // trained at these widths throughout, pins at theirs
   std::vector<TrainMethod> methods;  // with the same targets

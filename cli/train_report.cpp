@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/html_page.hpp"
+#include "cli/plane_report.hpp"
 #include "cli/print_table.hpp"
 #include "cli/text_layout.hpp"
 #include "models/base/units.hpp"
@@ -495,6 +496,14 @@ void add_comparison(HtmlPage& page, const TrainReport& report) {
       HtmlTable{"Trainings", std::move(table.titles), std::move(table.rows), ""});
 }
 
+std::vector<const TrainResult*> trainings(const TrainReport& report) {
+  std::vector<const TrainResult*> all{&report.main};
+  for (const TrainResult& result : report.compared) {
+    all.push_back(&result);
+  }
+  return all;
+}
+
 }  // namespace
 
 std::string train_text(const TrainReport& report) {
@@ -517,6 +526,11 @@ std::string train_text(const TrainReport& report) {
   }
   for (const auto& [label, line] : facts(report)) {
     text += list_text(label, {printable(line)}, ";", kLabelColumns, kReportColumns, 2);
+  }
+  for (const TrainResult* result : trainings(report)) {
+    if (result->planes) {
+      text += '\n' + plane_text(*result->planes);
+    }
   }
   if (report.compared.empty()) {
     return text;
@@ -552,6 +566,11 @@ std::string train_page(const TrainReport& report) {
     page.facts.push_back(std::move(fact));
   }
   add_comparison(page, report);
+  for (const TrainResult* result : trainings(report)) {
+    if (result->planes) {
+      add_planes(page, *result->planes);
+    }
+  }
   add_curves(page, report);
   add_costs_per_epoch(page, main);
   add_widths(page, main);
