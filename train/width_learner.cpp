@@ -119,7 +119,13 @@ double least_above_zero(const Part& part) {
   return part.least() == 0 && part.is_learned() ? part.permitted[1] : part.least();
 }
 
-double sign(double value) { return value > 0 ? 1 : value < 0 ? -1 : 0; }
+/// |r|, but for a parabola that joins it where r is within kNear of 0.
+constexpr double kNear = 0.05;
+double distance_of(double r) {
+  const double size = std::abs(r);
+  return size < kNear ? r * r / (2 * kNear) : size - kNear / 2;
+}
+double slope_of_distance(double r) { return std::clamp(r / kNear, -1.0, 1.0); }
 
 }  // namespace
 
@@ -397,7 +403,7 @@ void WidthLearner::step() {
     const double cost =
         data.scales[t] * data.metrics[t].evaluate(data.parts, data.variables, data.bits, by_cost);
     const double pull = data.kappa * target.weight * data.scales[t] *
-                        sign(cost / target.target - 1) / target.target;
+                        slope_of_distance(cost / target.target - 1) / target.target;
     for (std::size_t i = 0; i < gradient.size(); ++i) gradient[i] += pull * by_cost[i];
   }
   for (const Part& part : data.parts) {
@@ -430,7 +436,7 @@ double WidthLearner::penalty() const {
   const std::vector<TargetDistance> all = distances();
   double sum = 0;
   for (std::size_t t = 0; t < all.size(); ++t) {
-    sum += data_->targets[t].weight * std::abs(all[t].relative);
+    sum += data_->targets[t].weight * distance_of(all[t].relative);
   }
   return data_->kappa * sum;
 }

@@ -6,6 +6,11 @@
 // kappa: the paper has |cost - target| with cost in G BitOPs and kappa 1; at its 3-bit budget of
 // MobileNet-V2, 3.32 G, that is kappa 3.32 here, and with ResNet18's 14.7.
 //
+// Within 5 % of the target |r| is a parabola, r^2 / 0.1, joined to |r| - 0.025. With the plain |r| a
+// step of one size throws the widths of expensive layers over the target and back for as long as
+// they are learned; on a small MobileNet that alone cost a point of accuracy
+// (docs/decisions/0027-widths-that-settle.md).
+//
 // Width per channel: a layer of C channels moves in the coordinates x_c of its channels with C
 // times the rate. The loss by x_c and the cost by x_c are about 1 / C of those by one width of the
 // layer, and sum up to them; so the mean of the x_c moves as that one width would (exactly, but for

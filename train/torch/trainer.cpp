@@ -175,6 +175,7 @@ class Training {
             settings_.warmup_epochs * static_cast<double>(schedule_.steps_per_epoch), length / 2);
         const double peak = settings_.learning_rate * stretch.peak;
         if (at < warm) return peak * (at + 1) / (warm + 1);
+        if (!stretch.falls) return peak;
         return peak * (1 + std::cos(std::numbers::pi * (at - warm) / (length - warm))) / 2;
       }
       begin = stretch.end;

@@ -19,7 +19,7 @@ namespace {
 
 /// The second stretch of a training that goes on from a trained network starts at this share of
 /// the first one's rate: high enough to leave the minimum that coarse levels destroy.
-constexpr double kRateOfSecondStretch = 0.3;
+constexpr double kRateOfSecondStretch = 1;
 
 /// What stands for "not quantized" in networks whose quantizers are in place.
 constexpr BitWidth kWidest = kMaxOperandWidth;
@@ -138,10 +138,14 @@ class FracBits : public WidthMethod {
         learner_(context.network, bind_table(*context.machine.table, context.network),
                  learned_layers(context), context.settings) {}
 
+  // The rate stays high while widths move, and falls once they are whole: what was learned for
+  // mixtures of levels has to be learned anew for the levels that are left.
   void plan(Schedule& schedule) override {
     freeze_at_ =
         static_cast<std::size_t>(context_.settings.freeze_at * static_cast<double>(schedule.steps));
     freeze_at_ = std::clamp<std::size_t>(freeze_at_, 1, schedule.steps);
+    schedule.stretches = {{freeze_at_, 1, false}};
+    if (freeze_at_ < schedule.steps) schedule.stretches.push_back({schedule.steps, 1, true});
   }
   // Per channel a layer runs once per width, which costs more than the widths' shares: what the
   // table says is scaled to what the simulation says, at first and after every epoch.

@@ -24,6 +24,7 @@ struct Schedule {
   struct Stretch {
     std::size_t end = 0;
     double peak = 1;
+    bool falls = true;  // false: stays at the peak
   };
   std::vector<Stretch> stretches;
 };
