@@ -22,8 +22,15 @@
 
 #include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
+#include <torch/optim/sgd.h>
 
+#include "models/cost/machine_model.hpp"
+#include "models/hardware/accelerator_reader.hpp"
+#include "models/hardware/energy_reader.hpp"
+#include "models/network/network_yaml.hpp"
+#include "models/table/table_points.hpp"
 #include "train/torch/fused_ops.hpp"
+#include "train/width_learner.hpp"
 
 namespace widthwise {
 
@@ -154,7 +161,7 @@ class Training {
     Tensor x = images_;
     for (Layer& layer : layers_) x = layer.forward(x);
     const Tensor scores = torch::linear(x.mean({2, 3}), last_);
-    torch::nn::functional::cross_entropy(scores, labels_).backward();
+    torch::cross_entropy_loss(scores, labels_).backward();
     optimizer_->step();
     const std::chrono::duration<double, std::milli> time = std::chrono::steady_clock::now() - begin;
     return time.count();
@@ -207,6 +214,59 @@ BENCHMARK(training_step)
     ->Iterations(30)
     ->Unit(benchmark::kMillisecond)
     ->UseRealTime();
+
+// ---- What the cost of the machine adds to a step ------------------------------------------------
+
+/// The step of the widths of mobilenet_small on bismo_edge_8x8: gradients of the interpolated cost,
+/// by stored widths, and the descent. Beside it the fractional step of above on one thread.
+void cost_term(benchmark::State& state) {
+  const std::string folder = WIDTHWISE_SOURCE_DIR;
+  const Network network = read_network(folder + "/workloads/mobilenet_small.yaml");
+  const Accelerator accelerator =
+      read_accelerator(folder + "/configs/accelerators/bismo_edge_8x8.yaml");
+  const auto model =
+      analytic_cost_model(network, accelerator, read_energy_table(accelerator.energy_table));
+  TableRequest request;
+  request.stored = true;
+  const CostTable table = make_table(*model, request).table;
+
+  TrainSettings settings;
+  settings.targets.push_back(
+      {"latency_cycles", BudgetForm{BudgetForm::Kind::share, 1.0, {3, 3}}, 1, {}});
+  std::vector<LearnedLayer> layers;
+  for (LayerId id = 0; id < network.layers().size(); ++id) {
+    if (!has_macs(network.layers()[id].kind)) continue;
+    layers.push_back({.layer = id,
+                      .name = network.layers()[id].name,
+                      .weighted = true,
+                      .weight = make_slot(Variant::fractional, 1),
+                      .activation = make_slot(Variant::fractional, 1),
+                      .weight_bits = settings.weight_bits,
+                      .activation_bits = settings.activation_bits});
+  }
+  WidthLearner learner(network, bind_table(table, network), std::move(layers), settings);
+  learner.start();
+
+  const int threads_before = at::get_num_threads();
+  at::set_num_threads(1);
+  Training training(Variant::fractional);
+  training.step_ms();
+  double step_ms = 0;
+  double learner_ms = 0;
+  for (auto _ : state) {
+    step_ms += training.step_ms();
+    const auto begin = std::chrono::steady_clock::now();
+    learner.step();
+    const std::chrono::duration<double, std::milli> time = std::chrono::steady_clock::now() - begin;
+    learner_ms += time.count();
+  }
+  at::set_num_threads(threads_before);
+  state.counters["cost_term_us"] =
+      benchmark::Counter(learner_ms * 1e3, benchmark::Counter::kAvgIterations);
+  state.counters["percent_of_step"] = 100 * learner_ms / step_ms;
+}
+
+BENCHMARK(cost_term)->Iterations(30)->Unit(benchmark::kMillisecond)->UseRealTime();
 
 }  // namespace
 

@@ -3,6 +3,7 @@
 #include <string>
 
 #include <catch2/catch.hpp>
+#include <torch/nn/modules/rnn.h>
 
 #include "models/base/error.hpp"
 #include "models/network/load_network.hpp"
@@ -125,7 +126,7 @@ TEST_CASE("Shipped networks for training compute and every parameter gets a grad
     }
     const torch::Tensor out = network.forward(images({4, 1, 28, 28}));
     REQUIRE(out.sizes() == torch::IntArrayRef({4, 10}));
-    torch::nn::functional::cross_entropy(out, torch::tensor({0, 1, 2, 3})).backward();
+    torch::cross_entropy_loss(out, torch::tensor({0, 1, 2, 3})).backward();
     for (const auto& tensors : {network.decayed(), network.not_decayed()}) {
       for (const torch::Tensor& parameter : tensors) {
         REQUIRE(parameter.grad().defined());

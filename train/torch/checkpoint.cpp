@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include <fcntl.h>
+#include <torch/serialize.h>
 #include <unistd.h>
 
 #include "models/base/error.hpp"

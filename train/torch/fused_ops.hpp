@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "train/quantizer_kernels.hpp"
 #include "train/width_slot.hpp"

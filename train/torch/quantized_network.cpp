@@ -316,8 +316,7 @@ torch::Tensor QuantizedNetwork::Data::fully_connected(LayerId id, const torch::T
   QuantizedLayer& own = layer_of(id);
   const ComputeShape& shape = *layer.compute;
   const std::int64_t features = shape.in_channels * shape.kernel_h * shape.kernel_w;
-  torch::Tensor out =
-      torch::nn::functional::linear(x.reshape({-1, features}), weight(own, true),
+  torch::Tensor out = torch::linear(x.reshape({-1, features}), weight(own, true),
                                     own.bias.defined() ? own.bias : torch::Tensor());
   if (own.keep.defined()) out = out * own.keep;
   const std::int64_t positions = out.size(0) / x.size(0);

@@ -20,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "models/network/network.hpp"
 #include "train/width_slot.hpp"

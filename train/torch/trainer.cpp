@@ -11,7 +11,7 @@
 
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/optim/sgd.h>
 
 #include "models/base/error.hpp"
 #include "train/torch/checkpoint.hpp"
@@ -204,7 +204,7 @@ class Training {
       static_cast<torch::optim::SGDOptions&>(parameters.options()).lr(rate);
     }
     const torch::Tensor logits = model_->forward(batch.images);
-    const torch::Tensor loss = torch::nn::functional::cross_entropy(logits, batch.labels);
+    const torch::Tensor loss = torch::cross_entropy_loss(logits, batch.labels);
     const double value = loss.item<double>();
     if (!std::isfinite(value)) {
       throw NotANumber(fmt::format(
@@ -358,9 +358,8 @@ class Training {
     double count = 0;
     for (const ImageBatch& batch : calibration_) {
       const auto images = static_cast<double>(batch.labels.size(0));
-      sum +=
-          images * torch::nn::functional::cross_entropy(model_->forward(batch.images), batch.labels)
-                       .item<double>();
+      sum += images *
+             torch::cross_entropy_loss(model_->forward(batch.images), batch.labels).item<double>();
       count += images;
     }
     model_->set_training(true);
