@@ -119,6 +119,35 @@ double least_above_zero(const Part& part) {
   return part.least() == 0 && part.is_learned() ? part.permitted[1] : part.least();
 }
 
+/// The widths of a part's channels replaced by their mean.
+std::vector<double> with_equal_channels(std::span<const RoundedPart> parts,
+                                        std::vector<double> widths) {
+  for (const RoundedPart& part : parts) {
+    double sum = 0;
+    for (std::size_t i = 0; i < part.count; ++i) sum += widths[part.begin + i];
+    for (std::size_t i = 0; i < part.count; ++i) {
+      widths[part.begin + i] = sum / static_cast<double>(part.count);
+    }
+  }
+  return widths;
+}
+
+/// What rounding loses: mean over parts and their channels of 4^(learned - whole). The power of
+/// uniform noise is in proportion to 4^-bits, and where widths have settled another bit is worth
+/// the same everywhere, so that a width of x bits tells of a sensitivity in proportion to 4^x.
+double strain(std::span<const RoundedPart> parts, std::span<const double> learned,
+              std::span<const double> whole) {
+  double sum = 0;
+  for (const RoundedPart& part : parts) {
+    double mean = 0;
+    for (std::size_t i = part.begin; i < part.begin + part.count; ++i) {
+      mean += std::exp2(2 * (learned[i] - whole[i]));
+    }
+    sum += mean / static_cast<double>(part.count);
+  }
+  return sum / static_cast<double>(parts.size());
+}
+
 /// |r|, but for a parabola that joins it where r is within kNear of 0.
 constexpr double kNear = 0.05;
 double distance_of(double r) {
@@ -464,6 +493,20 @@ WidthLearner::Rounding WidthLearner::freeze(const ExactCosts& exact, double tole
   task.exact = [&](std::span<const double> widths) { return exact(data.choices(widths)); };
   task.tolerance = tolerance;
   RoundedWidths rounded = round_widths(task);
+  int evaluations = rounded.evaluations;
+  const bool has_channels =
+      std::ranges::any_of(task.parts, [](const RoundedPart& part) { return part.count > 1; });
+  if (has_channels) {
+    task.widths = with_equal_channels(task.parts, data.bits);
+    RoundedWidths by_layer = round_widths(task);
+    evaluations += by_layer.evaluations;
+    const bool met = rounded.ratio <= 1 + tolerance;
+    const bool layers_met = by_layer.ratio <= 1 + tolerance;
+    const bool is_better = strain(task.parts, data.bits, by_layer.widths) <
+                           strain(task.parts, data.bits, rounded.widths);
+    if (layers_met && (!met || is_better)) rounded = std::move(by_layer);
+  }
+  rounded.evaluations = evaluations;
   data.freeze_at(std::move(rounded.widths));
   Rounding result;
   result.offset = rounded.offset;

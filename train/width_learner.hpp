@@ -102,7 +102,10 @@ class WidthLearner {
   /// widths are moved by single steps: up to three at a time, of whole layers or of groups of a
   /// layer's channels (those that the rounding took furthest from where they were first), chosen by
   /// interpolated costs so that the move is right for the targets and takes the widths least far
-  /// from what was learned, and confirmed by `exact` (at most 60 evaluations).
+  /// from what was learned, and confirmed by `exact` (at most 60 evaluations). Where channels have
+  /// widths of their own, all that once more with the channels of each layer at their mean, since
+  /// every further width in a layer is a further run of it; of the two the one is taken that loses
+  /// less (mean of 4^(learned - whole)).
   ///
   /// If the narrowest widths meet all targets, and nothing is cheaper for being wider, then so does
   /// the result. That it comes as near as the tolerance from below is certain only if some such

@@ -593,6 +593,33 @@ TEST_CASE("Per channel too, where runs of few channels cost more than their shar
   }
 }
 
+TEST_CASE("Where a second width in a layer costs a second run, channels end at one") {
+  const Machine machine("bitfusion_16x32", "tiny_cnn", {2, 4, 8});
+  TrainSettings settings =
+      settings_of({{"latency_cycles", {BudgetForm::Kind::share, 1.0, {4, 4}}, 1, {}}});
+  settings.pins.clear();
+  WidthLearner learner(
+      machine.network, bind_table(machine.table, machine.network),
+      learned(machine.network, {.per_channel = true, .activation_bits = {2, 4, 8}}), settings);
+  // Every other channel is nearer to 2 and 8 bits, at a mean of 4.3.
+  std::vector<double> mixed;
+  for (const LearnedLayer& layer : learner.layers()) {
+    for (std::size_t c = 0; c < layer.weight->bits.size(); ++c) {
+      mixed.push_back(c % 2 == 0 ? 2.4 : 6.2);
+    }
+    mixed.push_back(4);
+  }
+  set(learner, mixed);
+  const auto rounding = learner.freeze([&](std::span<const LayerChoice> choices) {
+    return machine.costs(choices, learner.targets());
+  });
+  CHECK(rounding.met);
+  for (const LayerChoice& choice : learner.choices()) {
+    CHECK(choice.weight_bits == std::vector<BitWidth>(choice.weight_bits.size(), 4));
+    CHECK(choice.activation_bits == 4);
+  }
+}
+
 TEST_CASE("Few coarse layers end within the target, as near as there is something") {
   std::mt19937 random(10);
   const Machine machine("bitfusion_16x32", "tiny_cnn", {2, 4, 8});
