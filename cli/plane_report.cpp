@@ -87,9 +87,9 @@ std::string plane_text(const PlaneReport& report) {
   }
   std::string text = table_text(columns, rows(report), kReportColumns) + '\n';
   const auto add = [&](const std::string& label, const std::string& line) {
-    text += list_text(label, {printable(line)}, ";", kLabelColumns, kReportColumns, 3);
+    text += list_text(label, {printable(line)}, ";", kLabelColumns, kReportColumns, 4);
   };
-  add("planes per layer", layers_text(report));
+  add("per layer", layers_text(report));
   add("lost", loss_text(report));
   add("activations", fmt::format("{} bits, a scale per vector", report.activation_bits));
   if (!report.machines.empty() && report.machines.back().measured) {

@@ -1021,6 +1021,34 @@ train:
 """
 
 
+PLANE_NETWORK = """\
+schema: network/1
+name: planes
+inputs: {image: [1, 1, 8, 8]}
+layers:
+  - {name: flatten, kind: flatten}
+  - {name: hidden, kind: fully_connected, out_features: 48, bias: true, activation: relu}
+  - {name: last, kind: fully_connected, out_features: 2, bias: true}
+"""
+
+MACHINES = pathlib.Path(__file__).resolve().parents[2] / "configs/accelerators"
+
+PLANES = f"""\
+schema: experiment/1
+accelerator: {MACHINES}/precision_batching.yaml
+network: planes.yaml
+train:
+  method: precision_batching
+  data: images
+  epochs: 4
+  batch: 32
+  augment: none
+  calibration_images: 128
+  test_images: 48
+  machines: [{MACHINES}/bismo_edge_8x8.yaml, {MACHINES}/stripes_16x16.yaml]
+"""
+
+
 class TrainTest(ProgramTest):
     """Images are dark or bright: whatever is trained tells them apart."""
 
@@ -1148,6 +1176,56 @@ class TrainTest(ProgramTest):
         self.assert_done(self.train("-q", "--resume", "--json", "resumed.json"))
         self.assertEqual(self.figures("resumed.json"), self.figures("whole.json"))
         self.assertEqual(list(self.folder.glob("e.training/*.checkpoint")), [])
+
+    def latency_of(self, machine, bits):
+        self.assert_done(self.run_program("run", "-a", f"{MACHINES}/{machine}.yaml", "-n",
+                                          "planes.yaml", "--bits", bits, "-q", "--json", "r.json"))
+        total = json.loads((self.folder / "r.json").read_text(encoding="utf-8"))["total"]
+        return total["latency_s"]
+
+    def test_a_network_is_evaluated_by_bit_planes(self):
+        self.needs_training()
+        self.write("planes.yaml", PLANE_NETWORK)
+        self.write("e.yaml", PLANES)
+        result = self.train("--json", "t.json", "--report", "t.html")
+        self.assert_done(result)
+        main = json.loads((self.folder / "t.json").read_text(encoding="utf-8"))["main"]
+        self.assertEqual((main["method"], main["totals"]), ("precision_batching", {}))
+        planes = main["planes"]
+        self.assertEqual(planes["planes"], [1, 2, 3, 4, 5, 6, 7, 8])
+        self.assertEqual((planes["test_images"], planes["calibration_images"]), (48, 128))
+        self.assertGreater(planes["accuracy_float"], 0.9)
+        self.assertLess(abs(planes["accuracies"][7] - planes["accuracy_int8"]), 0.05)
+        self.assertLessEqual(planes["assigned"]["calibration_lost"], 1)
+        self.assertEqual([layer["name"] for layer in planes["layers"]], ["hidden", "last"])
+        self.assertEqual([machine["measured"] for machine in planes["machines"]],
+                         [False, False, False, True])
+        # What a run says of the same widths; without a plane of signs n planes are n + 1 bits.
+        for machine, bits in (("precision_batching", 3), ("bismo_edge_8x8", 4),
+                              ("stripes_16x16", 4)):
+            found = next(one for one in planes["machines"] if one["name"] == machine)
+            self.assertEqual(found["weight_bits"][2], bits)
+            self.assertAlmostEqual(found["latency_s"][2], self.latency_of(machine, f"w{bits}a8"))
+            self.assertAlmostEqual(found["eight_bit_s"], self.latency_of(machine, "w8a8"))
+        self.assertRegex(result.stdout, r"\nplanes +accuracy +lost +precision_batching ")
+        self.assertRegex(result.stdout, r"\n8 +\d+\.\d\d % +-?\d\.\d\d +1\.00x ")
+        self.assertRegex(result.stdout, r"\nper layer +hidden \d, last \d\n")
+        self.assertTrue(all(len(line) <= 100 for line in result.stdout.splitlines()))
+        self.assertIn("Speed-up by bit-planes", (self.folder / "t.html").read_text("utf-8"))
+        # Measured times are part of the result, which is read again.
+        self.assert_done(self.train("-q", "--json", "again.json"))
+        self.assertEqual((self.folder / "again.json").read_bytes(),
+                         (self.folder / "t.json").read_bytes())
+
+    def test_what_bit_planes_do_not_know_is_a_mistake_before_training(self):
+        self.write("e.yaml", PLANES.replace("planes.yaml", "net.yaml").replace(
+            f"{MACHINES}/stripes_16x16.yaml", "stripe"))
+        result = self.run_program("check", "e.yaml")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("train.machines: 'stripe' is no file and no shipped accelerator", result.stderr)
+        self.assertIn("e.yaml:3:1: error: network: net: bit-planes know chains of fully connected "
+                      "layers, if need be behind one LSTM, at batch 1; a layer of another kind: "
+                      "conv1", result.stderr)
 
     def test_two_processes_do_not_share_a_folder(self):
         self.needs_training()

@@ -363,6 +363,23 @@ TEST_CASE("the method fixed takes the experiment's bits, and pins only if they a
         "e.yaml:7:3: error: train.targets: the method 'fixed' has no widths to choose\n");
 }
 
+TEST_CASE("machines that bit-planes are costed on are names or files, each once") {
+  const TemporaryFolder folder;
+  folder.write("other.yaml", "");
+  const auto path = folder.write(
+      "e.yaml", std::string(kHead) + "train:\n  machines: [unpu, other.yaml]\n" + kTarget);
+  const TrainExperiment experiment = read_train_experiment(path);
+  REQUIRE(experiment.machines.size() == 2);
+  CHECK(experiment.machines[0].text == "unpu");
+  CHECK(experiment.machines[1].text == folder.path("other.yaml"));
+  CHECK(experiment.machines[1].place.line == 5);
+  CHECK(mistakes(std::string("train:\n  machines: unpu\n") + kTarget) ==
+        "e.yaml:5:3: error: train.machines: expected a list such as [bismo_edge_8x8], got "
+        "'unpu'\n");
+  CHECK(mistakes(std::string("train:\n  machines: [unpu, unpu]\n") + kTarget) ==
+        "e.yaml:5:20: error: train.machines: is there twice\n");
+}
+
 TEST_CASE("bit-planes have their own widths and neither pins nor targets") {
   const auto main = plan_of("train:\n  method: precision_batching\n");
   REQUIRE(main.size() == 1);

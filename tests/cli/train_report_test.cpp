@@ -125,6 +125,51 @@ TEST_CASE("a training in floats is reported without costs") {
   CHECK(contains(train_page(report), "</html>"));
 }
 
+TEST_CASE("bit-planes are reported by accuracy and speed-up over 8 bit") {
+  TrainReport report = sample();
+  report.main = report.compared.back();
+  report.compared.clear();
+  PlaneReport planes;
+  planes.planes = {4, 8};
+  planes.test_images = 2000;
+  planes.calibration_images = 1000;
+  planes.accuracy_float = 0.9;
+  planes.accuracy_int8 = 0.89;
+  planes.accuracies = {0.88, 0.8925};
+  planes.machines = {{"tiny", false, 1e8, {4, 8}, 2e-5, {1e-5, 2e-5}, 1.6e-5},
+                     {"a processor", true, 0, {}, 3e-6, {2e-6, 4e-6}, 2.5e-6}};
+  planes.layers = {{"conv1", 4, {0.5, 0}, {500, 1000}}, {"fc", 8, {2, 0}, {500, 1000}}};
+  planes.max_loss = 1;
+  planes.assigned_accuracy = 0.885;
+  planes.assigned_lost = 0.4;
+  planes.loss_limit = 1;
+  planes.rounds = 1;
+  report.main.planes = planes;
+  const std::string text = train_text(report);
+  CHECK(contains(text, R"(
+planes     accuracy   lost   tiny  host (measured)
+4           88.00 %   1.00  2.00x            1.50x
+8           89.25 %  -0.25  1.00x            0.75x
+float       90.00 %  -1.00      -                -
+8 bit       89.00 %   0.00  1.00x            1.00x
+per layer   88.50 %   0.50  1.25x            1.20x
+
+per layer       conv1 4, fc 8
+lost            0.40 points on 1,000 calibration images, 1.00 are allowed; 0.50 on 2,000 test
+                images; the limit of the layers' losses was 1 after 1 round
+activations     8 bits, a scale per vector
+host            a processor, one thread: 8-bit inference 3.000 us, planes per layer 2.500 us
+)"));
+  CHECK(widest(text) <= 100);
+  const std::string page = train_page(report);
+  CHECK(contains(page, "Accuracy by bit-planes"));
+  CHECK(contains(page, "Speed-up by bit-planes"));
+  CHECK(contains(page, "lost at 4"));
+
+  report.main.planes->assigned_lost = 1.5;
+  CHECK(contains(train_text(report), "1.00 are allowed (not met:"));
+}
+
 TEST_CASE("channels of different widths show their mean and are counted") {
   TrainReport report = sample();
   report.main.layers[0].weight_bits = {0, 2, 2, 5};
