@@ -1,5 +1,6 @@
 #include "cli/plane_report.hpp"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,8 @@ namespace {
 
 constexpr std::size_t kLabelColumns = 16;
 constexpr std::size_t kNarrowest = 9;
+constexpr std::size_t kFigures = 3;         // columns before those of machines
+constexpr std::size_t kMachinesBeside = 4;  // in a table of text
 
 std::string machine_name(const PlaneMachine& machine) {
   return machine.measured ? std::string("host (measured)") : machine.name;
@@ -80,12 +83,25 @@ std::string loss_text(const PlaneReport& report) {
 }  // namespace
 
 std::string plane_text(const PlaneReport& report) {
-  std::vector<Column> columns;
-  for (const std::string& title : titles(report)) {
-    columns.push_back({printable(title), columns.empty() ? Align::left : Align::right,
-                       columns.size() > 2 ? kNarrowest : 0});
+  std::string text;
+  const std::vector<std::string> all_titles = titles(report);
+  const std::vector<std::vector<std::string>> all_rows = rows(report);
+  for (std::size_t first = kFigures; first < all_titles.size(); first += kMachinesBeside) {
+    const auto part = [&](const std::vector<std::string>& row) {
+      std::vector<std::string> cells(row.begin(), row.begin() + kFigures);
+      const std::size_t last = std::min(first + kMachinesBeside, row.size());
+      for (std::size_t i = first; i < last; ++i) cells.push_back(row[i]);
+      return cells;
+    };
+    std::vector<Column> columns;
+    for (const std::string& title : part(all_titles)) {
+      columns.push_back({printable(title), columns.empty() ? Align::left : Align::right,
+                         columns.size() >= kFigures ? kNarrowest : 0});
+    }
+    std::vector<std::vector<std::string>> part_rows;
+    for (const auto& row : all_rows) part_rows.push_back(part(row));
+    text += table_text(columns, part_rows, kReportColumns) + '\n';
   }
-  std::string text = table_text(columns, rows(report), kReportColumns) + '\n';
   const auto add = [&](const std::string& label, const std::string& line) {
     text += list_text(label, {printable(line)}, ";", kLabelColumns, kReportColumns, 4);
   };
