@@ -68,8 +68,8 @@ struct TrainSettings {
   // FracBits.
   bool per_channel = false;          // weight widths per output channel
   bool prune = false;                // per channel: widths from 0 up
-  double kappa = 5;                  // of |cost / target - 1|, summed over targets by their weights
-  double width_learning_rate = 0.1;  // constant until the freeze
+  double kappa = 2;                  // of |cost / target - 1|, summed over targets by their weights
+  double width_learning_rate = 0.4;  // constant until the freeze
   double freeze_at = 0.5;    // share of the epochs after which widths are rounded and fixed; the
                              // paper's 0.8 of 150 epochs leaves as many as a short training has
   double start_above = 0.5;  // start at the widths whose cost is the target's, plus this

@@ -500,11 +500,12 @@ WidthLearner::Rounding WidthLearner::freeze(const ExactCosts& exact, double tole
     task.widths = with_equal_channels(task.parts, data.bits);
     RoundedWidths by_layer = round_widths(task);
     evaluations += by_layer.evaluations;
-    const bool met = rounded.ratio <= 1 + tolerance;
-    const bool layers_met = by_layer.ratio <= 1 + tolerance;
-    const bool is_better = strain(task.parts, data.bits, by_layer.widths) <
-                           strain(task.parts, data.bits, rounded.widths);
-    if (layers_met && (!met || is_better)) rounded = std::move(by_layer);
+    const auto hits = [&](const RoundedWidths& widths) {
+      return std::abs(widths.ratio - 1) <= tolerance;
+    };
+    const bool loses_less = strain(task.parts, data.bits, by_layer.widths) <
+                            strain(task.parts, data.bits, rounded.widths);
+    if (hits(by_layer) && (!hits(rounded) || loses_less)) rounded = std::move(by_layer);
   }
   rounded.evaluations = evaluations;
   data.freeze_at(std::move(rounded.widths));

@@ -6,8 +6,8 @@
 // kappa: the paper has |cost - target| with cost in G BitOPs and kappa 1; at its 3-bit budget of
 // MobileNet-V2, 3.32 G, that is kappa 3.32 here, and with ResNet18's 14.7.
 //
-// Within 5 % of the target |r| is a parabola, r^2 / 0.1, joined to |r| - 0.025. With the plain |r| a
-// step of one size throws the widths of expensive layers over the target and back for as long as
+// Within 5 % of the target |r| is a parabola, r^2 / 0.1, joined to |r| - 0.025. With the plain |r|
+// a step of one size throws the widths of expensive layers over the target and back for as long as
 // they are learned; on a small MobileNet that alone cost a point of accuracy
 // (docs/decisions/0027-widths-that-settle.md).
 //
@@ -104,8 +104,8 @@ class WidthLearner {
   /// interpolated costs so that the move is right for the targets and takes the widths least far
   /// from what was learned, and confirmed by `exact` (at most 60 evaluations). Where channels have
   /// widths of their own, all that once more with the channels of each layer at their mean, since
-  /// every further width in a layer is a further run of it; of the two the one is taken that loses
-  /// less (mean of 4^(learned - whole)).
+  /// every further width in a layer is a further run of it; of the two that come within the
+  /// tolerance the one is taken that loses less (mean of 4^(learned - whole)).
   ///
   /// If the narrowest widths meet all targets, and nothing is cheaper for being wider, then so does
   /// the result. That it comes as near as the tolerance from below is certain only if some such
