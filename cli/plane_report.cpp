@@ -73,10 +73,11 @@ std::string loss_text(const PlaneReport& report) {
   const bool is_met = report.assigned_lost <= report.max_loss * (1 + 1e-9);
   return fmt::format(
       "{:.2f} points on {} calibration images, {:.2f} are allowed{}; {:.2f} on {} test images; the "
-      "limit of the layers' losses was {:.3g} after {}",
+      "limit of the layers' losses was {:.3g} with at least {} each after {}",
       report.assigned_lost, with_separators(report.calibration_images), report.max_loss,
       is_met ? "" : " (not met: all planes lose more)", lost(report, report.assigned_accuracy),
       with_separators(report.test_images), report.loss_limit,
+      counted(static_cast<std::size_t>(report.least_planes), "plane"),
       counted(static_cast<std::size_t>(report.rounds), "round"));
 }
 

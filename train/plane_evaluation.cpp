@@ -218,22 +218,24 @@ double PlaneEvaluation::lost(const std::vector<PlaneLayerResult>& layers,
   return sum;
 }
 
-std::vector<int> PlaneEvaluation::solve(const std::vector<PlaneLayerResult>& layers,
-                                        double limit) const {
+std::vector<int> PlaneEvaluation::solve(const std::vector<PlaneLayerResult>& layers, double limit,
+                                        int least) const {
   const SimulatedMachine& machine = machines_.front();
   CostTable losses;
   losses.axes = {Axis::weight_bits, Axis::activation_bits};
   losses.metrics = {"loss"};
   NetworkProblemRequest request;
-  request.weight_bits = simulated_.front().weight_bits;
+  const std::size_t first = index_of(knobs_.planes, least);
+  const std::vector<BitWidth>& widths = simulated_.front().weight_bits;
+  request.weight_bits.assign(widths.begin() + static_cast<std::ptrdiff_t>(first), widths.end());
   request.activation_bits = {knobs_.activation_bits};
   request.costs = {std::string(kCycles)};
   request.output_bits = knobs_.output_bits;
   for (const PlaneLayerResult& layer : layers) {
     losses.layers.push_back(layer.name);
-    for (std::size_t n = 0; n < knobs_.planes.size(); ++n) {
+    for (std::size_t n = first; n < knobs_.planes.size(); ++n) {
       AxisValues at{};
-      at[widthwise::index_of(Axis::weight_bits)] = request.weight_bits[n];
+      at[widthwise::index_of(Axis::weight_bits)] = widths[n];
       at[widthwise::index_of(Axis::activation_bits)] = knobs_.activation_bits;
       losses.rows.push_back({losses.layers.size() - 1, at, {std::max(layer.lost[n], 0.0)}, {}});
     }
@@ -253,8 +255,7 @@ std::vector<int> PlaneEvaluation::solve(const std::vector<PlaneLayerResult>& lay
   for (std::size_t g = 0; g < made.layers.size(); ++g) {
     const Option& option = made.problem.groups[g].options[(*solution.choice)[g]];
     const auto layer = std::ranges::find(layers_, made.layers[g]) - layers_.begin();
-    const auto n =
-        std::ranges::find(request.weight_bits, option.weight_bits) - request.weight_bits.begin();
+    const auto n = std::ranges::find(widths, option.weight_bits) - widths.begin();
     planes[static_cast<std::size_t>(layer)] = knobs_.planes[static_cast<std::size_t>(n)];
   }
   return planes;
@@ -319,19 +320,22 @@ std::optional<PlaneReport> PlaneEvaluation::run(PlaneNetwork trained, const Plan
   }
 
   std::vector<int> planes;
-  for (report.loss_limit = knobs_.max_loss;;) {
+  report.loss_limit = knobs_.max_loss;
+  report.least_planes = knobs_.planes.front();
+  while (true) {
     ++report.rounds;
-    const bool is_last = report.rounds == kMostRounds;
-    planes = is_last ? std::vector<int>(layers_.size(), kStored)
-                     : solve(report.layers, report.loss_limit);
+    planes = solve(report.layers, report.loss_limit, report.least_planes);
     const auto found = accuracies.of(calibration, by_planes(planes));
     if (!found) return std::nullopt;
     report.assigned_lost = kPoints * (*at_int8 - *found);
-    if (is_last || fits(report.assigned_lost, knobs_.max_loss)) break;
+    if (fits(report.assigned_lost, knobs_.max_loss) || report.least_planes == kStored) break;
     const double used = lost(report.layers, planes);
-    report.loss_limit = kTighter * used;
-    // Choices that lose nothing alone and too much together.
-    if (!(used > 0)) report.rounds = kMostRounds - 1;
+    if (used > 0 && report.rounds < kMostRounds) {
+      report.loss_limit = kTighter * used;
+    } else {
+      report.least_planes =
+          *std::ranges::upper_bound(knobs_.planes, *std::ranges::min_element(planes));
+    }
   }
   for (std::size_t l = 0; l < layers_.size(); ++l) report.layers[l].planes = planes[l];
   const auto verified = accuracies.of(test, by_planes(planes));

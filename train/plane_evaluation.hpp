@@ -16,8 +16,9 @@
 // limit (search/solver.hpp), where lost(l, n) are the points of accuracy, on the calibration
 // images, that go when only layer l has n planes and all others all, not below 0. Losses of several
 // layers do not just add up: the answer is run, and where it loses more than is allowed the limit
-// is taken to 3/4 of what the answer used, up to 12 times, then to all planes. Calibration images
-// decide; test images verify and decide nothing.
+// is taken to 3/4 of what the answer used; where that was nothing, or after 12 rounds, all layers
+// have at least one plane more than the answer's least, and so on. Calibration images decide; test
+// images verify and decide nothing.
 //
 // Ignores: that calibration images are training images, which the network knows (errs towards too
 // few planes on images that it has not seen: `lost` on the test images shows it).
@@ -96,8 +97,9 @@ class PlaneEvaluation {
  private:
   /// Of the network with these planes per matrix.
   [[nodiscard]] double seconds(const SimulatedMachine& machine, std::span<const int> planes) const;
-  [[nodiscard]] std::vector<int> solve(const std::vector<PlaneLayerResult>& layers,
-                                       double limit) const;
+  /// With at least so many planes in every layer.
+  [[nodiscard]] std::vector<int> solve(const std::vector<PlaneLayerResult>& layers, double limit,
+                                       int least) const;
   [[nodiscard]] double lost(const std::vector<PlaneLayerResult>& layers,
                             std::span<const int> planes) const;
 

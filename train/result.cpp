@@ -106,6 +106,7 @@ Json json_of(const PlaneReport& report) {
              {{"accuracy", finite(report.assigned_accuracy, "accuracy")},
               {"calibration_lost", finite(report.assigned_lost, "losses")},
               {"loss_limit", finite(report.loss_limit, "losses")},
+              {"least_planes", report.least_planes},
               {"rounds", report.rounds}}},
             {"machines", Json::array()},
             {"layers", Json::array()}};
@@ -365,6 +366,7 @@ PlaneReport read_planes(ObjectReader& json) {
     assigned.number("accuracy", report.assigned_accuracy, 0, 1);
     assigned.number("calibration_lost", report.assigned_lost);
     assigned.number("loss_limit", report.loss_limit);
+    assigned.width("least_planes", report.least_planes);
     assigned.integer("rounds", report.rounds);
   });
   json.rows("machines", report.machines, [&](ObjectReader& row, PlaneMachine& machine) {

@@ -81,6 +81,7 @@ struct PlaneReport {
   double assigned_lost = 0;      // points on the calibration images; at most max_loss, unless
                                  // even all planes lose more
   double loss_limit = 0;         // points that layers were given together at last
+  int least_planes = 1;          // that every layer was given at least
   std::int64_t rounds = 0;       // of solving and running the answer
 };
 

@@ -67,6 +67,7 @@ PlaneReport plane_sample() {
   report.assigned_accuracy = 0.8;
   report.assigned_lost = -0.5;
   report.loss_limit = 0.75;
+  report.least_planes = 3;
   report.rounds = 2;
   return report;
 }
@@ -204,6 +205,7 @@ TEST_CASE("what bit-planes make of a network reads back as it was") {
   CHECK(after.planes->layers[1].lost == std::vector<double>{-0.25, 0});
   CHECK(after.planes->assigned_lost == -0.5);
   CHECK(after.planes->loss_limit == 0.75);
+  CHECK(after.planes->least_planes == 3);
   CHECK(after.planes->rounds == 2);
   CHECK(result_json(after) == result_json(before));
 
