@@ -1,13 +1,12 @@
 #include "cli/search_experiment.hpp"
 
-#include <algorithm>
 #include <filesystem>
 #include <functional>
 #include <system_error>
 #include <utility>
 #include <vector>
 
-#include "cli/experiment.hpp"
+#include "cli/experiment_section.hpp"
 #include "models/base/text.hpp"
 #include "models/config/yaml_reader.hpp"
 #include "search/problem_reader.hpp"
@@ -16,7 +15,6 @@ namespace widthwise {
 
 namespace {
 
-constexpr Range<std::int64_t> kWidths{kMinOperandWidth, kMaxOperandWidth};
 constexpr Range<double> kNotNegative{0, 1e300};
 
 class SectionReader {
@@ -33,11 +31,11 @@ class SectionReader {
       return;
     }
     SearchRequest& request = experiment_.request;
-    widths("weight_bits", request.weight_bits);
-    widths("activation_bits", request.activation_bits);
+    read_width_list(section_, "weight_bits", request.weight_bits);
+    read_width_list(section_, "activation_bits", request.activation_bits);
     minimize(request);
     budgets(request);
-    pins(request);
+    read_pins(section_, request.pins);
     ties(request);
     section_.texts("report", Need::optional, request.report_costs);
     section_.number("gap", Need::optional, request.solve.gap, Range<double>{0, 1});
@@ -62,31 +60,6 @@ class SectionReader {
       return std::nullopt;
     }
     return Given{text, map.place_of(key), map.path_of(key)};
-  }
-
-  void widths(std::string_view key, std::vector<BitWidth>& target) {
-    const YamlNode* node = section_.take(key, Need::optional);
-    if (node == nullptr) {
-      return;
-    }
-    const std::string path = section_.path_of(key);
-    if (node->kind != YamlNode::Kind::list || node->children.empty()) {
-      problems_.error(node->place, path,
-                      "expected a list of widths such as [2, 4, 8], got " + describe(*node));
-      return;
-    }
-    target.clear();
-    for (const YamlNode& entry : node->children) {
-      const auto width = read_integer(entry, path, problems_, kWidths);
-      if (!width) {
-        continue;
-      }
-      if (!target.empty() && *width <= target.back()) {
-        problems_.error(entry.place, path, "expected widths in ascending order, each once");
-        continue;
-      }
-      target.push_back(static_cast<BitWidth>(*width));
-    }
   }
 
   void minimize(SearchRequest& request) {
@@ -118,15 +91,6 @@ class SectionReader {
       MetricBudget budget{entry.key, {}, entry.place};
       if (form.given() && read_budget_form(form, budget.form, problems_)) {
         request.budgets.push_back(std::move(budget));
-      }
-    }
-  }
-
-  void pins(SearchRequest& request) {
-    MapReader reader = section_.map("pins", Need::optional);
-    for (const YamlNode& entry : reader.entries()) {
-      if (const auto widths = read_short_widths(entry, reader.path_of(entry.key), problems_)) {
-        request.pins.push_back({entry.key, widths->weight, widths->activation, entry.place});
       }
     }
   }
@@ -196,25 +160,9 @@ class SectionReader {
 
 SearchExperiment read_search_experiment(const std::string& path) {
   SearchExperiment experiment;
-  Diagnostics problems;
-  try {
-    experiment.run = read_experiment(path);
-  } catch (const InputError& error) {
-    problems.append(error.diagnostics());
-  }
-  YamlDocument document = load_yaml(path);
-  SectionReader(document, path, experiment).read();
-  // What is wrong with the document as a whole was found twice.
-  for (const Diagnostic& problem : document.problems.items()) {
-    const auto& known = problems.items();
-    const bool is_new = std::none_of(known.begin(), known.end(), [&](const Diagnostic& other) {
-      return to_string(other) == to_string(problem);
-    });
-    if (is_new) {
-      problems.append({problem});
-    }
-  }
-  problems.throw_if_any();
+  read_experiment_with_section(path, experiment.run, [&](YamlDocument& document) {
+    SectionReader(document, path, experiment).read();
+  });
   return experiment;
 }
 

@@ -8,7 +8,7 @@
 
 #include <fmt/format.h>
 
-#include "cli/experiment.hpp"
+#include "cli/experiment_section.hpp"
 #include "cli/read_request.hpp"
 #include "models/config/yaml_reader.hpp"
 #include "search/problem_reader.hpp"
@@ -51,9 +51,9 @@ class SectionReader {
     section_.number("momentum", Need::optional, settings.momentum, {0, 0.9999});
     section_.number("weight_decay", Need::optional, settings.weight_decay, kShare);
     section_.number("warmup_epochs", Need::optional, settings.warmup_epochs, {0, 100'000});
-    widths("weight_bits", settings.weight_bits);
-    widths("activation_bits", settings.activation_bits);
-    pins();
+    read_width_list(section_, "weight_bits", settings.weight_bits);
+    read_width_list(section_, "activation_bits", settings.activation_bits);
+    experiment_.has_pins = read_pins(section_, settings.pins);
     section_.boolean("per_channel", Need::optional, settings.per_channel);
     section_.boolean("prune", Need::optional, settings.prune);
     section_.number("kappa", Need::optional, settings.kappa, {0, 1e9});
@@ -115,34 +115,6 @@ class SectionReader {
     }
   }
 
-  void widths(std::string_view key, std::vector<BitWidth>& target) {
-    const YamlNode* node = section_.take(key, Need::optional);
-    if (node == nullptr) {
-      return;
-    }
-    const std::string path = section_.path_of(key);
-    if (node->kind != YamlNode::Kind::list || node->children.empty()) {
-      problems_.error(node->place, path,
-                      "expected a list of widths such as [2, 4, 8], got " + describe(*node));
-      return;
-    }
-    std::vector<BitWidth> list;
-    for (const YamlNode& entry : node->children) {
-      const auto width = read_integer(entry, path, problems_, kWidths);
-      if (!width) {
-        continue;
-      }
-      if (!list.empty() && *width <= list.back()) {
-        problems_.error(entry.place, path, "expected widths in ascending order, each once");
-        continue;
-      }
-      list.push_back(static_cast<BitWidth>(*width));
-    }
-    if (!list.empty()) {
-      target = std::move(list);
-    }
-  }
-
   void machines() {
     const std::string folder = std::filesystem::path(file_).parent_path().string();
     std::vector<std::string> names;
@@ -157,21 +129,6 @@ class SectionReader {
            }
            return name;
          });
-  }
-
-  void pins() {
-    MapReader reader = section_.map("pins", Need::optional);
-    if (!reader.given()) {
-      return;
-    }
-    experiment_.has_pins = true;
-    experiment_.settings.pins.clear();
-    for (const YamlNode& entry : reader.entries()) {
-      if (const auto widths = read_short_widths(entry, reader.path_of(entry.key), problems_)) {
-        experiment_.settings.pins.push_back(
-            {entry.key, widths->weight, widths->activation, entry.place});
-      }
-    }
   }
 
   void targets() {
@@ -344,25 +301,9 @@ std::string label_of(const TrainSettings& settings) {
 
 TrainExperiment read_train_experiment(const std::string& path) {
   TrainExperiment experiment;
-  Diagnostics problems;
-  try {
-    experiment.run = read_experiment(path);
-  } catch (const InputError& error) {
-    problems.append(error.diagnostics());
-  }
-  YamlDocument document = load_yaml(path);
-  SectionReader(document, path, experiment).read();
-  // What is wrong with the document as a whole was found twice.
-  for (const Diagnostic& problem : document.problems.items()) {
-    const auto& known = problems.items();
-    const bool is_new = std::none_of(known.begin(), known.end(), [&](const Diagnostic& other) {
-      return to_string(other) == to_string(problem);
-    });
-    if (is_new) {
-      problems.append({problem});
-    }
-  }
-  problems.throw_if_any();
+  read_experiment_with_section(path, experiment.run, [&](YamlDocument& document) {
+    SectionReader(document, path, experiment).read();
+  });
   return experiment;
 }
 
