@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "cli/command_run.hpp"
+#include "cli/command_sweep.hpp"
 #include "cli/command_train.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/experiment.hpp"
@@ -54,6 +55,7 @@ constexpr std::pair<std::string_view, Check> kChecks[] = {
     {"accelerator", check_accelerator}, {"energy", check_energy},
     {"network", check_network},         {"assignment", check_assignment},
     {"experiment", check_experiment},   {"problem", check_problem},
+    {"space", check_space},
 };
 
 /// Returns what the file is: "accelerator/1", "ONNX". Throws InputError.

@@ -17,6 +17,7 @@
 #include "cli/read_request.hpp"
 #include "cli/report_csv.hpp"
 #include "cli/report_json.hpp"
+#include "cli/run_page.hpp"
 #include "models/base/text.hpp"
 #include "models/base/units.hpp"
 #include "models/cost/analytic.hpp"
@@ -141,17 +142,21 @@ class Outputs {
       vcd->text += ".vcd";
     }
     vcd_ = &files_.stage(vcd);
+    report_ = &files_.stage(request.report);
   }
 
   [[nodiscard]] std::string trace_path() const { return *trace_ ? (*trace_)->path() : ""; }
   [[nodiscard]] std::string vcd_path() const { return *vcd_ ? (*vcd_)->path() : ""; }
 
-  void finish(const CostReport& report) {
+  void finish(const CostReport& report, const Accelerator& accelerator) {
     if (*json_) {
       (*json_)->write(json_report(report));
     }
     if (*csv_) {
       (*csv_)->write(csv_report(report));
+    }
+    if (*report_) {
+      (*report_)->write(run_page(report, accelerator));
     }
     files_.commit();
   }
@@ -162,6 +167,7 @@ class Outputs {
   std::optional<StagedFile>* csv_ = nullptr;
   std::optional<StagedFile>* trace_ = nullptr;
   std::optional<StagedFile>* vcd_ = nullptr;
+  std::optional<StagedFile>* report_ = nullptr;
 };
 
 CostReport cost_of(const PreparedRun& run, const Outputs& outputs) {
@@ -253,7 +259,7 @@ int run_command(const RunRequest& request, bool quiet) {
     std::cout << table_report(report) << std::flush;
   }
   try {
-    outputs.finish(report);
+    outputs.finish(report, run->accelerator);
   } catch (const InputError& error) {
     print_errors(error, "the files of this run are not complete");
     return kBadInput;

@@ -18,6 +18,7 @@
 #include "cli/read_request.hpp"
 #include "cli/solution_report.hpp"
 #include "cli/text_layout.hpp"
+#include "models/cost/cost_cache.hpp"
 #include "models/hardware/energy_reader.hpp"
 #include "models/table/table_csv.hpp"
 #include "sim/simulated_model.hpp"

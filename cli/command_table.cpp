@@ -20,6 +20,7 @@
 #include "cli/text_layout.hpp"
 #include "models/base/text.hpp"
 #include "models/base/units.hpp"
+#include "models/cost/cost_cache.hpp"
 #include "models/hardware/energy_reader.hpp"
 #include "models/table/table_csv.hpp"
 #include "models/table/table_model.hpp"
@@ -337,7 +338,7 @@ std::string priced_text(const Network& network, const Assignment& assignment,
 int run_by_table(const RunRequest& request, bool quiet) {
   Diagnostics problems;
   for (const auto* option : {&request.accelerator, &request.fidelity, &request.trace, &request.vcd,
-                             &request.json, &request.seed, &request.weights}) {
+                             &request.json, &request.report, &request.seed, &request.weights}) {
     if (*option) {
       problems.error((*option)->place, (*option)->key, "does not go with --table");
     }

@@ -25,6 +25,7 @@
 #include "cli/train_report.hpp"
 #include "cli/training_folder.hpp"
 #include "models/base/content_key.hpp"
+#include "models/cost/cost_cache.hpp"
 #include "models/cost/layer_key.hpp"
 #include "models/cost/metrics.hpp"
 #include "models/hardware/accelerator_reader.hpp"

@@ -46,13 +46,15 @@ class ExperimentReader {
     }
     root_.texts("ignore", Need::optional, request.ignore);
     read_parameters(request);
-    read_overrides(request);
+    MapReader overrides = root_.map("set", Need::optional);
+    read_overrides(overrides, request.overrides);
     read_operands(request);
     MapReader outputs = root_.map("outputs", Need::optional);
     request.json = given(outputs, "json", Need::optional);
     request.csv = given(outputs, "csv", Need::optional);
     request.trace = given(outputs, "trace", Need::optional);
     request.vcd = given(outputs, "vcd", Need::optional);
+    request.report = given(outputs, "report", Need::optional);
     outputs.finish();
     root_.take("search", Need::optional);  // search_experiment.cpp reads it
     root_.take("train", Need::optional);   // train_experiment.cpp reads it
@@ -94,33 +96,6 @@ class ExperimentReader {
     }
   }
 
-  void read_overrides(RunRequest& request) {
-    MapReader overrides = root_.map("set", Need::optional);
-    if (!overrides.given()) {
-      return;
-    }
-    for (const YamlNode& entry : overrides.entries()) {
-      const auto refuse = [&] {
-        overrides.problems().error(entry.place, overrides.path_of(entry.key),
-                                   "expected a value or a list of values, got " + describe(entry));
-      };
-      if (entry.kind == YamlNode::Kind::scalar) {
-        request.overrides.push_back(entry.key + "=" + override_text(entry));
-      } else if (entry.kind == YamlNode::Kind::list) {
-        std::string list;
-        for (const YamlNode& item : entry.children) {
-          if (item.kind != YamlNode::Kind::scalar) {
-            refuse();
-            return;
-          }
-          list += (list.empty() ? "" : ", ") + override_text(item);
-        }
-        request.overrides.push_back(entry.key + "=[" + list + "]");
-      } else {
-        refuse();
-      }
-    }
-  }
 
   void read_operands(RunRequest& request) {
     MapReader operands = root_.map("operands", Need::optional);
@@ -151,6 +126,37 @@ RunRequest read_document(YamlDocument document, const std::string& file) {
 }
 
 }  // namespace
+
+std::optional<std::string> override_value(const YamlNode& node) {
+  if (node.kind == YamlNode::Kind::scalar) {
+    return override_text(node);
+  }
+  if (node.kind != YamlNode::Kind::list) {
+    return std::nullopt;
+  }
+  std::string list;
+  for (const YamlNode& item : node.children) {
+    if (item.kind != YamlNode::Kind::scalar) {
+      return std::nullopt;
+    }
+    list += (list.empty() ? "" : ", ") + override_text(item);
+  }
+  return "[" + list + "]";
+}
+
+void read_overrides(MapReader& map, std::vector<std::string>& overrides) {
+  if (!map.given()) {
+    return;
+  }
+  for (const YamlNode& entry : map.entries()) {
+    if (const auto value = override_value(entry)) {
+      overrides.push_back(entry.key + "=" + *value);
+    } else {
+      map.problems().error(entry.place, map.path_of(entry.key),
+                           "expected a value or a list of values, got " + describe(entry));
+    }
+  }
+}
 
 RunRequest read_experiment(const std::string& path) { return read_document(load_yaml(path), path); }
 

@@ -12,14 +12,17 @@
 //   batch: 4                               # optional
 //   ignore: [Dropout]                      # optional
 //   ideal_memory: false                    # optional
-//   outputs: {json: out.json, csv: out.csv, trace: out.trace.json, vcd: out.vcd}   # optional
+//   outputs: {json: a.json, csv: a.csv, trace: a.trace, vcd: a.vcd, report: a.html}   # optional
 //
 // The paths of outputs are taken from the folder that the program runs in.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "cli/run_request.hpp"
+#include "models/config/yaml_reader.hpp"
 
 namespace widthwise {
 
@@ -28,5 +31,11 @@ RunRequest read_experiment(const std::string& path);
 
 /// The same from text; `file` names it in messages and is what relative paths start from.
 RunRequest parse_experiment(std::string_view text, const std::string& file);
+
+/// A value, or a list of values, as it stands after '=' in an override; nothing for others.
+std::optional<std::string> override_value(const YamlNode& node);
+
+/// A section `set`: "engine.rows=8" of each entry; mistakes go to the section's problems.
+void read_overrides(MapReader& section, std::vector<std::string>& overrides);
 
 }  // namespace widthwise

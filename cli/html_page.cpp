@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstddef>
 #include <optional>
+#include <set>
 #include <string_view>
 
 #include <fmt/format.h>
@@ -18,6 +19,7 @@ namespace widthwise {
 namespace {
 
 using Json = nlohmann::ordered_json;
+using Ids = std::set<std::string>;  // of the page's details
 
 constexpr std::size_t kRowsWithoutFilter = 15;
 constexpr std::size_t kPartsWithoutContents = 2;
@@ -84,6 +86,10 @@ bool has_categories(const Chart& chart) {
   return chart.kind == Chart::Kind::bars || chart.kind == Chart::Kind::stacked_bars;
 }
 
+bool is_joined(const Chart& chart, const Series& series) {
+  return chart.kind == Chart::Kind::lines && series.line && !series.faint;
+}
+
 std::string_view kind_name(Chart::Kind kind) {
   switch (kind) {
     case Chart::Kind::lines:
@@ -118,6 +124,9 @@ void check(const Chart& chart) {
            "a series has one y per x or category");
     ensure(series.notes.empty() || series.notes.size() == series.y.size(),
            "a series has one note per point or none");
+    ensure(series.keys.empty() || series.keys.size() == series.y.size(),
+           "a series has one key per point or none");
+    ensure(!bars || !series.faint, "bars are not faint");
     ensure_drawable(series.x, chart.log_x);
     ensure_drawable(series.y, chart.log_y);
   }
@@ -138,8 +147,10 @@ Json chart_json(const Chart& chart) {
                            {"x", series.x},
                            {"y", series.y},
                            {"notes", clean_list(series.notes)},
-                           {"line", chart.kind == Chart::Kind::lines && series.line},
-                           {"stepped", series.stepped}});
+                           {"line", is_joined(chart, series)},
+                           {"stepped", series.stepped},
+                           {"faint", series.faint},
+                           {"keys", clean_list(series.keys)}});
   }
   return {{"kind", kind_name(chart.kind)},
           {"title", clean(chart.title)},
@@ -149,6 +160,55 @@ Json chart_json(const Chart& chart) {
           {"log_y", chart.log_y},
           {"categories", clean_list(chart.categories)},
           {"series", series_list}};
+}
+
+// ---- parallel axes
+
+void check(const ParallelAxes& axes) {
+  ensure(axes.axes.size() >= 2, "parallel axes are two or more");
+  for (const ParallelAxes::Axis& axis : axes.axes) {
+    ensure(!axis.log || axis.categories.empty(), "categories have no logarithm");
+  }
+  for (const ParallelAxes::Line& line : axes.lines) {
+    ensure(line.values.size() == axes.axes.size(), "a line has one value per axis");
+    for (std::size_t a = 0; a < axes.axes.size(); ++a) {
+      const ParallelAxes::Axis& axis = axes.axes[a];
+      const double value = line.values[a];
+      ensure_drawable({value}, axis.log);
+      ensure(axis.categories.empty() ||
+                 (value >= 0 && value < static_cast<double>(axis.categories.size()) &&
+                  std::floor(value) == value),
+             "a line has a category that its axis does not have");
+    }
+  }
+}
+
+Json axes_json(const ParallelAxes& axes) {
+  Json axis_list = Json::array();
+  for (std::size_t a = 0; a < axes.axes.size(); ++a) {
+    const ParallelAxes::Axis& axis = axes.axes[a];
+    Json values = Json::array();
+    for (const ParallelAxes::Line& line : axes.lines) {
+      values.push_back(line.values[a]);
+    }
+    axis_list.push_back({{"name", clean(axis.name)},
+                         {"log", axis.log},
+                         {"categories", clean_list(axis.categories)},
+                         {"values", std::move(values)}});
+  }
+  Json names = Json::array(), keys = Json::array(), marked = Json::array();
+  for (const ParallelAxes::Line& line : axes.lines) {
+    names.push_back(clean(line.name));
+    keys.push_back(clean(line.key));
+    marked.push_back(line.marked ? 1 : 0);
+  }
+  return {{"title", clean(axes.title)},
+          {"lines_name", clean(axes.lines_name)},
+          {"marked_name", clean(axes.marked_name)},
+          {"axes", std::move(axis_list)},
+          {"names", std::move(names)},
+          {"keys", std::move(keys)},
+          {"marked", std::move(marked)}};
 }
 
 // ---- tables
@@ -256,9 +316,11 @@ void check(const HtmlTable& table) {
   for (const auto& row : table.rows) {
     ensure(row.size() == table.columns.size(), "a row has one cell per column");
   }
+  ensure(table.keys.empty() || table.keys.size() == table.rows.size(),
+         "a table has one key per row or none");
 }
 
-std::string rows_html(const HtmlTable& table) {
+std::string rows_html(const HtmlTable& table, const Ids& details) {
   std::vector<std::vector<std::optional<Number>>> numbers;
   for (std::size_t c = 0; c < table.columns.size(); ++c) {
     numbers.push_back(numbers_of(table, c));
@@ -277,16 +339,20 @@ std::string rows_html(const HtmlTable& table) {
   }
   html += "</tr></thead>\n<tbody>\n";
   for (std::size_t r = 0; r < table.rows.size(); ++r) {
-    html += "<tr>";
+    const std::string key = table.keys.empty() ? "" : table.keys[r];
+    html += key.empty() ? "<tr>" : fmt::format(R"(<tr data-key="{}">)", escaped(key));
     for (std::size_t c = 0; c < table.columns.size(); ++c) {
-      if (numbers[c].empty()) {
-        html += fmt::format("<td>{}</td>", escaped(table.rows[r][c]));
-      } else if (const auto& number = numbers[c][r]) {
-        html += fmt::format(R"(<td class="number" data-value="{}">{}</td>)", number->digits,
-                            number->shown + escaped(number->unit));
-      } else {
-        html += fmt::format(R"(<td class="number">{}</td>)", escaped(table.rows[r][c]));
+      std::string attributes = numbers[c].empty() ? "" : R"( class="number")";
+      std::string text = escaped(table.rows[r][c]);
+      if (!numbers[c].empty() && numbers[c][r]) {
+        const Number& number = *numbers[c][r];
+        attributes += fmt::format(R"( data-value="{}")", number.digits);
+        text = number.shown + escaped(number.unit);
       }
+      if (c == 0 && details.contains(key)) {
+        text = fmt::format("<a href=\"#detail-{}\">{}</a>", key, text);
+      }
+      html += fmt::format("<td{}>{}</td>", attributes, text);
     }
     html += "</tr>\n";
   }
@@ -299,49 +365,94 @@ std::string caption_html(const std::string& caption) {
   return caption.empty() ? "" : fmt::format("<figcaption>{}</figcaption>\n", escaped(caption));
 }
 
-std::string part_html(const Chart& chart, std::size_t number) {
+/// Where a part stands in the page.
+struct Place {
+  std::string id_attribute;
+  int heading = 2;
+  bool in_noscript = false;
+};
+
+/// What stands there without scripts.
+std::string unscripted_html(std::string_view what, const Place& place) {
+  const std::string text =
+      fmt::format("<p class=\"unscripted\">{} by a script, and scripts are turned off.</p>", what);
+  return place.in_noscript ? text : "<noscript>" + text + "</noscript>";
+}
+
+std::string part_html(const Chart& chart, const Place& place, const Ids& /*details*/) {
   check(chart);
   return fmt::format(
-      R"html(<section id="part-{0}" class="chart">
-<h2>{1}</h2>
+      R"html(<section{0} class="chart">
+<h{1}>{2}</h{1}>
 <figure>
 <div class="tools"><div class="legend"></div><button type="button" class="csv">Download CSV</button></div>
-<div class="drawing"><canvas role="img" aria-label="{1}"></canvas></div>
-<noscript><p>This chart is drawn by a script, and scripts are turned off.</p></noscript>
-{2}</figure>
-<script type="application/json">{3}</script>
-</section>
-)html",
-      number, escaped(chart.title), caption_html(chart.caption), script_text(chart_json(chart)));
-}
-
-std::string part_html(const HtmlTable& table, std::size_t number) {
-  check(table);
-  const std::string filter =
-      table.rows.size() > kRowsWithoutFilter
-          ? R"html(<label>Filter <input type="search" placeholder="words in a row"></label>
-<span class="shown" role="status"></span>)html"
-          : "";
-  return fmt::format(
-      R"html(<section id="part-{0}" class="table">
-<h2>{1}</h2>
-<figure>
-<div class="tools">{2}<button type="button" class="csv">Download CSV</button></div>
-<div class="rows" role="region" aria-label="{1}" tabindex="0"><table>
+<div class="drawing"><canvas role="img" aria-label="{2}"></canvas></div>
 {3}
-</table></div>
 {4}</figure>
+<script type="application/json">{5}</script>
 </section>
 )html",
-      number, escaped(table.title), filter, rows_html(table), caption_html(table.caption));
+      place.id_attribute, place.heading, escaped(chart.title),
+      unscripted_html("This chart is drawn", place), caption_html(chart.caption),
+      script_text(chart_json(chart)));
 }
 
-std::string facts_html(const HtmlPage& page) {
-  if (page.facts.empty()) {
+std::string part_html(const ParallelAxes& axes, const Place& place, const Ids& /*details*/) {
+  check(axes);
+  return fmt::format(
+      R"html(<section{0} class="axes">
+<h{1}>{2}</h{1}>
+<figure>
+<div class="tools"><div class="legend"></div><span class="shown" role="status"></span><button type="button" class="reset" disabled>Reset ranges</button><button type="button" class="csv">Download CSV</button></div>
+<div class="drawing" role="img" aria-label="{2}"></div>
+<p class="hint">Drag along an axis to keep a range of it; a click on the axis clears it.</p>
+{3}
+{4}</figure>
+<script type="application/json">{5}</script>
+</section>
+)html",
+      place.id_attribute, place.heading, escaped(axes.title),
+      unscripted_html("These axes are drawn", place), caption_html(axes.caption),
+      script_text(axes_json(axes)));
+}
+
+std::string part_html(const HtmlTable& table, const Place& place, const Ids& details) {
+  check(table);
+  std::string tools;
+  if (table.rows.size() > kRowsWithoutFilter) {
+    tools += R"html(<label>Filter <input type="search" placeholder="words in a row"></label>
+)html";
+  }
+  if (table.rows.size() > kRowsWithoutFilter || !table.keys.empty()) {
+    tools += R"html(<span class="shown" role="status"></span>)html";
+  }
+  return fmt::format(
+      R"html(<section{0} class="table">
+<h{1}>{2}</h{1}>
+<figure>
+<div class="tools">{3}<button type="button" class="csv">Download CSV</button></div>
+<div class="rows" role="region" aria-label="{2}" tabindex="0"><table>
+{4}
+</table></div>
+{5}</figure>
+</section>
+)html",
+      place.id_attribute, place.heading, escaped(table.title), tools, rows_html(table, details),
+      caption_html(table.caption));
+}
+
+std::string part_html(const HtmlPart& part, const Place& place, const Ids& details) {
+  return std::visit([&](const auto& kind) { return part_html(kind, place, details); }, part);
+}
+
+using Facts = std::vector<std::pair<std::string, std::string>>;
+
+std::string facts_html(const Facts& facts) {
+  if (facts.empty()) {
     return "";
   }
   std::string html = "<dl class=\"facts\">\n";
-  for (const auto& [label, text] : page.facts) {
+  for (const auto& [label, text] : facts) {
     html += fmt::format("<div><dt>{}</dt><dd>{}</dd></div>\n", escaped(label), escaped(text));
   }
   return html + "</dl>\n";
@@ -360,14 +471,58 @@ std::string contents_html(const HtmlPage& page) {
   return html + "</nav>\n";
 }
 
+bool is_plain(std::string_view id) {
+  return !id.empty() && std::all_of(id.begin(), id.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) || c == '-' ||
+           c == '_' || c == '.';
+  });
+}
+
+Ids ids_of(const std::vector<HtmlDetail>& details) {
+  Ids ids;
+  for (const HtmlDetail& detail : details) {
+    ensure(is_plain(detail.id), "a detail's id has other characters than letters, digits, - _ .");
+    ensure(ids.insert(detail.id).second, "two details have one id");
+  }
+  return ids;
+}
+
+/// A dialog that the script opens; without scripts it is shown. Browsers with scripts read what is
+/// inside <noscript> as one text, which costs them nothing; the script makes elements of it when
+/// the detail is opened.
+std::string detail_html(const HtmlDetail& detail, const Ids& ids) {
+  std::string parts;
+  for (const HtmlPart& part : detail.parts) {
+    parts += part_html(part, {.id_attribute = "", .heading = 3, .in_noscript = true}, ids);
+  }
+  return fmt::format(
+      R"html(<dialog id="detail-{0}" aria-labelledby="title-{0}">
+<div class="bar"><h2 id="title-{0}">{1}</h2><button type="button" class="close">Close</button></div>
+<noscript>
+{2}{3}</noscript>
+</dialog>
+)html",
+      detail.id, escaped(detail.title), facts_html(detail.facts), parts);
+}
+
+bool has_chart(const std::vector<HtmlPart>& parts) {
+  return std::any_of(parts.begin(), parts.end(),
+                     [](const HtmlPart& part) { return std::holds_alternative<Chart>(part); });
+}
+
 }  // namespace
 
 std::string html_text(const HtmlPage& page) {
+  const Ids ids = ids_of(page.details);
+  bool has_charts = has_chart(page.parts);
   std::string parts;
-  bool has_charts = false;
   for (std::size_t i = 0; i < page.parts.size(); ++i) {
-    has_charts = has_charts || std::holds_alternative<Chart>(page.parts[i]);
-    parts += std::visit([&](const auto& part) { return part_html(part, i + 1); }, page.parts[i]);
+    parts += part_html(page.parts[i], {.id_attribute = fmt::format(" id=\"part-{}\"", i + 1)}, ids);
+  }
+  std::string details;
+  for (const HtmlDetail& detail : page.details) {
+    has_charts = has_charts || has_chart(detail.parts);
+    details += detail_html(detail, ids);
   }
   std::string scripts;
   if (has_charts) {
@@ -396,10 +551,11 @@ std::string html_text(const HtmlPage& page) {
 {2}{3}</header>
 <main>
 {4}</main>
-{5}</body>
+{5}{6}</body>
 </html>
 )html",
-      escaped(page.title), page_css(), facts_html(page), contents_html(page), parts, scripts);
+      escaped(page.title), page_css(), facts_html(page.facts), contents_html(page), parts, details,
+      scripts);
 }
 
 }  // namespace widthwise

@@ -9,16 +9,18 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/command_check.hpp"
+#include "cli/command_diff.hpp"
 #include "cli/command_line.hpp"
 #include "cli/command_list.hpp"
 #include "cli/command_run.hpp"
 #include "cli/command_search.hpp"
 #include "cli/command_solve.hpp"
+#include "cli/command_sweep.hpp"
 #include "cli/command_table.hpp"
 #include "cli/command_train.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/experiment.hpp"
-#include "cli/train_program.hpp"
+#include "cli/other_program.hpp"
 #include "models/base/error.hpp"
 #include "models/base/text.hpp"
 
@@ -41,6 +43,7 @@ struct RunOptions {
   std::string csv;
   std::string trace;
   std::string vcd;
+  std::string report;
   std::vector<std::string> overrides;
   std::vector<std::string> parameters;
   std::vector<std::string> ignore;
@@ -105,6 +108,7 @@ CLI::App* add_run(CLI::App& app, RunOptions& options) {
   run->add_option("--csv", options.csv, "Write the layers as CSV");
   run->add_option("--trace", options.trace, "Write the timeline in Chrome trace format");
   run->add_option("--vcd", options.vcd, "Write waveforms");
+  run->add_option("--report", options.report, "Write a page (HTML)");
   return run;
 }
 
@@ -116,6 +120,7 @@ RunRequest request_of(const CLI::App& command, const RunOptions& options) {
   request.csv = given(command, "--csv", options.csv);
   request.trace = given(command, "--trace", options.trace);
   request.vcd = given(command, "--vcd", options.vcd);
+  request.report = given(command, "--report", options.report);
   request.seed = given(command, "--seed", options.seed);
   request.weights = given(command, "--weights", options.weights);
   for (const std::string& operands : options.unsigned_operands) {
@@ -269,6 +274,21 @@ TableCommand table_command_of(const CLI::App& command, const TableOptions& optio
   return table;
 }
 
+struct DiffOptions {
+  std::string a, b, json, report;
+  bool quiet = false;
+};
+
+CLI::App* add_diff(CLI::App& app, DiffOptions& options) {
+  CLI::App* diff = app.add_subcommand("diff", "Why two runs differ, layer by layer");
+  diff->add_option("a", options.a, "Report that 'run --json' wrote")->required();
+  diff->add_option("b", options.b, "Another one")->required();
+  diff->add_option("--json", options.json, "Write the differences as JSON");
+  diff->add_option("--report", options.report, "Write a page (HTML)");
+  diff->add_flag("-q,--quiet", options.quiet, "Print nothing");
+  return diff;
+}
+
 std::vector<std::string> command_names(const CLI::App& app) {
   std::vector<std::string> names;
   for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
@@ -309,10 +329,18 @@ int run_program(int argc, char** argv) {
   SolveWords solve_words;
   const CLI::App* solve = add_solve(app, solve_words);
 
+  SweepWords sweep_words;
+  CLI::App* sweep = app.add_subcommand(
+      "sweep", "Machines of a design space, each at the widths that suit it best, and their fronts");
+  add_sweep_options(*sweep, sweep_words);
+
   TrainWords train_words;
   CLI::App* train = app.add_subcommand(
       "train", "Train a network at bit-widths that are learned against simulated costs");
   add_train_options(*train, train_words);
+
+  DiffOptions diff_options;
+  const CLI::App* diff = add_diff(app, diff_options);
 
   std::vector<std::string> files;
   CLI::App* check = app.add_subcommand("check", "Read files and say what is wrong with them");
@@ -322,7 +350,7 @@ int run_program(int argc, char** argv) {
   CLI::App* list = app.add_subcommand("list", "What comes with the program");
   list->add_option("kind", kind,
                    "accelerators, networks, assignments, energy, experiments, tables, "
-                   "sensitivities or problems");
+                   "sensitivities, problems or spaces");
 
   check_command_name(app, argc, argv);
   try {
@@ -348,8 +376,21 @@ int run_program(int argc, char** argv) {
   if (solve->parsed()) {
     return solve_command(solve_command_of(*solve, solve_words));
   }
+  if (sweep->parsed()) {
+    if (is_rank_of_job()) {
+      become_program("widthwise-mpi", "MPI (WIDTHWISE_WITH_MPI=OFF)", argc, argv);
+    }
+    return sweep_command(sweep_command_of(*sweep, sweep_words));
+  }
   if (train->parsed()) {
-    become_train_program(argc, argv);
+    become_program("widthwise-train", "training (WIDTHWISE_WITH_TORCH=OFF)", argc, argv);
+  }
+  if (diff->parsed()) {
+    return guarded("nothing was compared", [&] {
+      return diff_command({diff_options.a, diff_options.b,
+                           given(*diff, "--json", diff_options.json),
+                           given(*diff, "--report", diff_options.report), diff_options.quiet});
+    });
   }
   if (check->parsed()) {
     return check_command(files);

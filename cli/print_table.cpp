@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/cost_words.hpp"
 #include "cli/text_layout.hpp"
 #include "models/base/units.hpp"
 
@@ -33,7 +34,7 @@ std::string clean(std::string_view text, std::size_t width) {
 }
 
 /// "4/8" for weights and activations, "8" where there are no weights.
-std::string widths_text(const LayerCost& layer) {
+std::string layer_widths(const LayerCost& layer) {
   return layer.macs > 0 ? fmt::format("{}/{}", layer.widths.weight, layer.widths.activation)
                         : fmt::format("{}", layer.stored_input);
 }
@@ -52,7 +53,7 @@ std::string layer_table(const CostReport& report) {
     const bool on_engine = layer.macs > 0;
     const double share =
         ratio(static_cast<double>(layer.latency.count()), static_cast<double>(latency.count()));
-    rows.push_back({printable(layer.name), widths_text(layer),
+    rows.push_back({printable(layer.name), layer_widths(layer),
                     on_engine ? si_text(static_cast<double>(layer.macs), "", true) : "-",
                     count_text(layer.latency.count()), percent_text(share),
                     on_engine ? percent_text(layer.utilization) : "-",
@@ -80,14 +81,11 @@ std::vector<std::string> shares(std::vector<std::pair<std::string, double>> part
 }
 
 std::vector<std::string> cycle_shares(const CycleBreakdown& cycles) {
-  const auto count = [](Cycles part) { return static_cast<double>(part.count()); };
-  return shares({{"busy", count(cycles.busy)},
-                 {"fill", count(cycles.fill)},
-                 {"drain", count(cycles.drain)},
-                 {"waiting for inputs", count(cycles.stall_input)},
-                 {"waiting for weights", count(cycles.stall_weight)},
-                 {"waiting for output room", count(cycles.stall_output)},
-                 {"post-processing", count(cycles.post)}});
+  std::vector<std::pair<std::string, double>> parts;
+  for (const CyclePart& part : kCycleParts) {
+    parts.emplace_back(part.name, static_cast<double>((cycles.*part.cycles).count()));
+  }
+  return shares(std::move(parts));
 }
 
 /// In the order in which they follow each other.
@@ -100,15 +98,11 @@ std::vector<std::string> phase_texts(const CostReport& report) {
 }
 
 std::vector<std::string> energy_shares(const EnergyBreakdown& energy) {
-  return shares({{"compute", energy.compute.count()},
-                 {"array clock", energy.array.count()},
-                 {"input buffer", energy.input_buffer.count()},
-                 {"weight buffer", energy.weight_buffer.count()},
-                 {"output buffer", energy.output_buffer.count()},
-                 {"scratchpad", energy.scratchpad.count()},
-                 {"DRAM", energy.dram.count()},
-                 {"post-processing", energy.post.count()},
-                 {"leakage", energy.leakage.count()}});
+  std::vector<std::pair<std::string, double>> parts;
+  for (const EnergyPart& part : kEnergyParts) {
+    parts.emplace_back(part.name, (energy.*part.energy).count());
+  }
+  return shares(std::move(parts));
 }
 
 /// "2.315 mm2", then the parts with their shares.
@@ -189,44 +183,10 @@ std::vector<std::string> computed_texts(const CostReport& report) {
 
 std::string totals(const CostReport& report) {
   std::string text;
-  const auto line = [&](std::string_view label, const std::vector<std::string>& items,
-                        std::size_t lines = 1, std::string_view separator = ";") {
-    if (!items.empty()) {
-      text += list_text(label, items, separator, kLabelColumns, kReportColumns, lines);
-    }
-  };
-  const std::string clock = format_quantity(report.clock, kFrequency);
-  const Seconds latency = seconds_at(report.latency(), report.clock);
-  const NetworkBottleneck bottleneck = network_bottleneck(report);
-
-  std::string rate = si_text(report.frames_per_second(), "") + " frames/s";
-  if (report.batch != 1) {
-    rate += fmt::format(" in batches of {}", report.batch);
+  for (const ReportFact& fact : report_facts(report)) {
+    text += list_text(fact.label, fact.items, fact.separator, kLabelColumns, kReportColumns,
+                      fact.lines);
   }
-  line("latency", {fmt::format("{} cycles = {} at {}", count_text(report.latency().count()),
-                               si_text(latency.count(), "s"), clock),
-                   rate});
-  line("energy",
-       {energy_text(report.energy().total()), fmt::format("EDP {:.4g} J s", report.edp_js()),
-        fmt::format("{:.4g} TOPS/W", report.tops_per_watt())});
-  line("operations", {fmt::format("{} MACs", count_text(report.macs())),
-                      si_text(report.bitops(), "") + " BitOPs"});
-  line("computed", computed_texts(report));
-  line("DRAM",
-       {bytes_text(report.dram_read()) + " read", bytes_text(report.dram_write()) + " written"});
-  line("parameters", {fmt::format("{} (weights at their widths, biases at 32 bits)",
-                                  bytes_text(report.parameter_bytes()))});
-  line("area", area_texts(report.area), 1, ",");
-  if (!bottleneck.name.empty()) {
-    line("bottleneck", {fmt::format("{} (layers that it bounds take {} of the cycles)",
-                                    clean(bottleneck.name, 32), percent_text(bottleneck.share))});
-  }
-  line("cycles", cycle_shares(report.cycles()), 2, ",");
-  line("phases", phase_texts(report), 2, ",");
-  line("energy goes to", energy_shares(report.energy()), 2, ",");
-  line("rounded up", rounded_widths(report), 2, ",");
-  line("ignored", cleaned(report.ignored), 2, ",");
-  line("not modelled", cleaned(report.leaves_out), 2);
   return text;
 }
 
@@ -250,6 +210,49 @@ NetworkBottleneck network_bottleneck(const CostReport& report) {
   }
   return {most->first, ratio(static_cast<double>(most->second.count()),
                              static_cast<double>(report.latency().count()))};
+}
+
+std::vector<ReportFact> report_facts(const CostReport& report) {
+  std::vector<ReportFact> facts;
+  const auto add = [&](std::string_view label, std::vector<std::string> items,
+                       std::size_t lines = 1, std::string_view separator = ";") {
+    if (!items.empty()) {
+      facts.push_back({label, std::move(items), separator, lines});
+    }
+  };
+  const std::string clock = format_quantity(report.clock, kFrequency);
+  const Seconds latency = seconds_at(report.latency(), report.clock);
+  const NetworkBottleneck bottleneck = network_bottleneck(report);
+
+  std::string rate = si_text(report.frames_per_second(), "") + " frames/s";
+  if (report.batch != 1) {
+    rate += fmt::format(" in batches of {}", report.batch);
+  }
+  add("latency", {fmt::format("{} cycles = {} at {}", count_text(report.latency().count()),
+                              si_text(latency.count(), "s"), clock),
+                  rate});
+  add("energy",
+      {energy_text(report.energy().total()), fmt::format("EDP {:.4g} J s", report.edp_js()),
+       fmt::format("{:.4g} TOPS/W", report.tops_per_watt())});
+  add("operations", {fmt::format("{} MACs", count_text(report.macs())),
+                     si_text(report.bitops(), "") + " BitOPs"});
+  add("computed", computed_texts(report));
+  add("DRAM",
+      {bytes_text(report.dram_read()) + " read", bytes_text(report.dram_write()) + " written"});
+  add("parameters", {fmt::format("{} (weights at their widths, biases at 32 bits)",
+                                 bytes_text(report.parameter_bytes()))});
+  add("area", area_texts(report.area), 1, ",");
+  if (!bottleneck.name.empty()) {
+    add("bottleneck", {fmt::format("{} (layers that it bounds take {} of the cycles)",
+                                   clean(bottleneck.name, 32), percent_text(bottleneck.share))});
+  }
+  add("cycles", cycle_shares(report.cycles()), 2, ",");
+  add("phases", phase_texts(report), 2, ",");
+  add("energy goes to", energy_shares(report.energy()), 2, ",");
+  add("rounded up", rounded_widths(report), 2, ",");
+  add("ignored", cleaned(report.ignored), 2, ",");
+  add("not modelled", cleaned(report.leaves_out), 2);
+  return facts;
 }
 
 std::string table_report(const CostReport& report) {

@@ -13,7 +13,10 @@
 // It only prints: every figure comes from the CostReport.
 #pragma once
 
+#include <cstddef>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "models/cost/cost_report.hpp"
 
@@ -22,6 +25,15 @@ namespace widthwise {
 inline constexpr std::size_t kReportColumns = 100;
 
 std::string table_report(const CostReport& report);
+
+/// What is said of the whole run, in printable texts.
+struct ReportFact {
+  std::string_view label;
+  std::vector<std::string> items;
+  std::string_view separator;  // after all items but the last
+  std::size_t lines = 1;       // of the table's that they may take
+};
+std::vector<ReportFact> report_facts(const CostReport& report);
 
 /// The bottleneck that bounds the layers with the most cycles, and its share of all cycles.
 struct NetworkBottleneck {

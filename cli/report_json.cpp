@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "cli/cost_words.hpp"
 #include "cli/print_table.hpp"
 #include "models/base/error.hpp"
 #include "models/base/units.hpp"
@@ -74,25 +75,19 @@ Json accelerator_json(const CostReport& report) {
 }
 
 Json cycles_json(const CycleBreakdown& cycles) {
-  return {{"busy", cycles.busy.count()},
-          {"fill", cycles.fill.count()},
-          {"drain", cycles.drain.count()},
-          {"stall_input", cycles.stall_input.count()},
-          {"stall_weight", cycles.stall_weight.count()},
-          {"stall_output", cycles.stall_output.count()},
-          {"post", cycles.post.count()}};
+  Json json;
+  for (const CyclePart& part : kCycleParts) {
+    json[std::string(part.key)] = (cycles.*part.cycles).count();
+  }
+  return json;
 }
 
 Json energy_json(const EnergyBreakdown& energy) {
-  return {{"compute", number(energy.compute.count())},
-          {"array", number(energy.array.count())},
-          {"input_buffer", number(energy.input_buffer.count())},
-          {"weight_buffer", number(energy.weight_buffer.count())},
-          {"output_buffer", number(energy.output_buffer.count())},
-          {"scratchpad", number(energy.scratchpad.count())},
-          {"dram", number(energy.dram.count())},
-          {"post", number(energy.post.count())},
-          {"leakage", number(energy.leakage.count())}};
+  Json json;
+  for (const EnergyPart& part : kEnergyParts) {
+    json[std::string(part.key)] = number((energy.*part.energy).count());
+  }
+  return json;
 }
 
 /// null for a layer that is not on the engine.

@@ -35,6 +35,7 @@ void RunRequest::fill_from(const RunRequest& other) {
   fill(csv, other.csv);
   fill(trace, other.trace);
   fill(vcd, other.vcd);
+  fill(report, other.report);
 }
 
 }  // namespace widthwise

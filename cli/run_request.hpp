@@ -29,6 +29,7 @@ struct RunRequest {
   std::optional<Given> csv;
   std::optional<Given> trace;
   std::optional<Given> vcd;
+  std::optional<Given> report;  // HTML
 
   /// Takes what is not said here from `other`; in lists its items come first, so that ours win.
   void fill_from(const RunRequest& other);

@@ -17,14 +17,31 @@ namespace {
 
 constexpr Range<double> kNotNegative{0, 1e300};
 
+std::optional<Given> given(MapReader& map, std::string_view key) {
+  std::string text;
+  if (!map.text(key, Need::optional, text)) {
+    return std::nullopt;
+  }
+  return Given{text, map.place_of(key), map.path_of(key)};
+}
+
+template <class Parse, class Target>
+void read_choice_of(MapReader& map, std::string_view key, Parse parse, Target& target) {
+  const auto text = given(map, key);
+  if (!text) {
+    return;
+  }
+  try {
+    target = placed_at(*text, [&] { return parse(text->text); });
+  } catch (const InputError& error) {
+    map.problems().append(error.diagnostics());
+  }
+}
+
 class SectionReader {
  public:
-  SectionReader(YamlDocument& document, const std::string& file, SearchExperiment& experiment)
-      : problems_(document.problems),
-        folder_(std::filesystem::path(file).parent_path()),
-        experiment_(experiment),
-        root_(document.root, "", document.problems),
-        section_(root_.map("search", Need::required)) {}
+  SectionReader(MapReader& section, const std::string& file, SearchExperiment& experiment)
+      : problems_(section.problems()), file_(file), experiment_(experiment), section_(section) {}
 
   void read() {
     if (!section_.given()) {
@@ -42,7 +59,8 @@ class SectionReader {
     section_.number("time_limit_s", Need::optional, request.solve.time_limit_s,
                     Range<double>{0.001, 1e6});
     section_.number("tolerance", Need::optional, request.tolerance, Range<double>{0, 1});
-    sensitivity();
+    MapReader sensitivity = section_.map("sensitivity", Need::optional);
+    read_sensitivity(sensitivity, file_, experiment_.sensitivity, experiment_.sensitivity_file);
     MapReader front = section_.map("front", Need::optional);
     experiment_.front_cost = given(front, "cost");
     if (std::int64_t points = 0; front.integer("points", Need::optional, points, {2, 1000})) {
@@ -54,14 +72,6 @@ class SectionReader {
   }
 
  private:
-  static std::optional<Given> given(MapReader& map, std::string_view key) {
-    std::string text;
-    if (!map.text(key, Need::optional, text)) {
-      return std::nullopt;
-    }
-    return Given{text, map.place_of(key), map.path_of(key)};
-  }
-
   void minimize(SearchRequest& request) {
     const YamlNode* node = section_.take("minimize", Need::optional);
     if (node == nullptr) {
@@ -117,51 +127,44 @@ class SectionReader {
     }
   }
 
-  template <class Parse, class Target>
-  void choice(MapReader& map, std::string_view key, Parse parse, Target& target) {
-    const auto text = given(map, key);
-    if (!text) {
-      return;
-    }
-    try {
-      target = placed_at(*text, [&] { return parse(text->text); });
-    } catch (const InputError& error) {
-      problems_.append(error.diagnostics());
-    }
-  }
-
-  void sensitivity() {
-    SensitivityRequest& wanted = experiment_.sensitivity;
-    MapReader map = section_.map("sensitivity", Need::optional);
-    choice(map, "rule", parse_loss_rule, wanted.rule);
-    choice(map, "calibration", parse_calibration, wanted.calibration);
-    choice(map, "granularity", parse_granularity, wanted.granularity);
-    choice(map, "weighting", parse_weighting, wanted.weighting);
-    choice(map, "decay", parse_decay, wanted.decay);
-    map.number("alpha", Need::optional, wanted.alpha, kNotNegative);
-    map.number("beta", Need::optional, wanted.beta, kNotNegative);
-    experiment_.sensitivity_file = given(map, "file");
-    std::error_code ignored;
-    if (auto& file = experiment_.sensitivity_file;
-        file && std::filesystem::is_regular_file(folder_ / file->text, ignored)) {
-      file->text = (folder_ / file->text).string();
-    }
-    map.finish();
-  }
-
   Diagnostics& problems_;
-  std::filesystem::path folder_;
+  const std::string& file_;
   SearchExperiment& experiment_;
-  MapReader root_;
-  MapReader section_;
+  MapReader& section_;
 };
 
 }  // namespace
 
+void read_sensitivity(MapReader& map, const std::string& path, SensitivityRequest& wanted,
+                      std::optional<Given>& sensitivity_file) {
+  read_choice_of(map, "rule", parse_loss_rule, wanted.rule);
+  read_choice_of(map, "calibration", parse_calibration, wanted.calibration);
+  read_choice_of(map, "granularity", parse_granularity, wanted.granularity);
+  read_choice_of(map, "weighting", parse_weighting, wanted.weighting);
+  read_choice_of(map, "decay", parse_decay, wanted.decay);
+  map.number("alpha", Need::optional, wanted.alpha, kNotNegative);
+  map.number("beta", Need::optional, wanted.beta, kNotNegative);
+  sensitivity_file = given(map, "file");
+  std::error_code ignored;
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  if (auto& file = sensitivity_file;
+      file && std::filesystem::is_regular_file(folder / file->text, ignored)) {
+    file->text = (folder / file->text).string();
+  }
+  map.finish();
+}
+
+void read_search_section(MapReader& section, const std::string& path,
+                         SearchExperiment& experiment) {
+  SectionReader(section, path, experiment).read();
+}
+
 SearchExperiment read_search_experiment(const std::string& path) {
   SearchExperiment experiment;
   read_experiment_with_section(path, experiment.run, [&](YamlDocument& document) {
-    SectionReader(document, path, experiment).read();
+    MapReader root(document.root, "", document.problems);
+    MapReader section = root.map("search", Need::required);
+    read_search_section(section, path, experiment);
   });
   return experiment;
 }

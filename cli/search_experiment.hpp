@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cli/run_request.hpp"
+#include "models/config/yaml_reader.hpp"
 #include "search/network_search.hpp"
 #include "search/sensitivity.hpp"
 
@@ -19,6 +20,14 @@ struct SearchExperiment {
   std::optional<Given> front_cost;
   std::optional<Given> front_points;
 };
+
+/// Reads the section; its mistakes go to its problems. Files are looked for beside the one at `path`
+/// first.
+void read_search_section(MapReader& section, const std::string& path, SearchExperiment& experiment);
+
+/// Reads a section `sensitivity`, likewise; `file` as it stands, for looking it up.
+void read_sensitivity(MapReader& section, const std::string& path, SensitivityRequest& request,
+                      std::optional<Given>& file);
 
 /// Throws InputError with all mistakes of the file. Metrics and layers are checked later.
 SearchExperiment read_search_experiment(const std::string& path);

@@ -91,6 +91,8 @@ std::vector<std::string> assignment_widths(const Problem& problem, const Choice&
   return widths;
 }
 
+}  // namespace
+
 std::string quoted_yaml(const std::string& text) {
   std::string quoted = "\"";
   for (const char c : text) {
@@ -101,8 +103,6 @@ std::string quoted_yaml(const std::string& text) {
   }
   return quoted + '"';
 }
-
-}  // namespace
 
 std::vector<BaselineResult> run_baselines(const Problem& problem) {
   std::vector<BaselineResult> results;

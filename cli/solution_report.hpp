@@ -62,6 +62,9 @@ std::string solution_json(const Problem& problem, const Solution& solution,
                           const std::vector<BaselineResult>& baselines,
                           const std::vector<FrontPoint>& front, MetricId front_cost);
 
+/// In quotes, as YAML reads it back.
+std::string quoted_yaml(const std::string& text);
+
 /// An `assignment/1` file that `widthwise run --bits` reads.
 std::string assignment_yaml(const Assignment& assignment);
 

@@ -2,15 +2,10 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <system_error>
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include "cli/staged_file.hpp"
 
@@ -56,37 +51,7 @@ TrainingFiles training_files(const std::string& folder, const std::string& label
   return {label, key, stem + ".json", stem + ".checkpoint"};
 }
 
-TrainingFolder::TrainingFolder(const Given& folder) : folder_(folder) {
-  const auto refuse = [&](const std::string& message) {
-    throw InputError(folder_.place, folder_.key, message);
-  };
-  if (folder_.text.empty()) {
-    refuse("expected the path of a folder, got ''");
-  }
-  std::error_code failed;
-  fs::create_directories(folder_.text, failed);
-  if (failed) {
-    refuse(fmt::format("'{}' cannot be made: {}", folder_.text, failed.message()));
-  }
-  const std::string file = (fs::path(folder_.text) / ".lock").string();
-  lock_ = ::open(file.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0666);
-  if (lock_ < 0) {
-    refuse(fmt::format("cannot write to '{}': {}", folder_.text, std::strerror(errno)));
-  }
-  if (::flock(lock_, LOCK_EX | LOCK_NB) != 0) {
-    const int error = errno;
-    ::close(lock_);
-    lock_ = -1;
-    refuse(error == EWOULDBLOCK ? fmt::format("another process trains in '{}'", folder_.text)
-                                : fmt::format("cannot lock '{}': {}", file, std::strerror(error)));
-  }
-}
-
-TrainingFolder::~TrainingFolder() {
-  if (lock_ >= 0) {
-    ::close(lock_);  // the file stays: one that is removed could be locked twice
-  }
-}
+TrainingFolder::TrainingFolder(const Given& folder) : lock_(folder, "trains") {}
 
 void TrainingFolder::prepare(std::span<const TrainingFiles> trainings, Mode mode) {
   Diagnostics problems;

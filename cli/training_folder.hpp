@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 
+#include "cli/folder_lock.hpp"
 #include "models/base/error.hpp"
 #include "models/config/shipped_data.hpp"
 #include "train/result.hpp"
@@ -37,9 +38,6 @@ class TrainingFolder {
   /// Makes the folder if it is not there. Throws InputError at its place: it can not be made or
   /// written to, another process works in it.
   explicit TrainingFolder(const Given& folder);
-  ~TrainingFolder();  // lets others in
-  TrainingFolder(const TrainingFolder&) = delete;
-  TrainingFolder& operator=(const TrainingFolder&) = delete;
 
   /// Gets the folder ready for these trainings. `begin` throws InputError that names the unfinished
   /// ones and changes nothing; `fresh` removes what is there of them, and of no others.
@@ -52,8 +50,7 @@ class TrainingFolder {
   static void finish(const TrainingFiles& training, const TrainResult& result);
 
  private:
-  Given folder_;
-  int lock_ = -1;
+  FolderLock lock_;
 };
 
 }  // namespace widthwise

@@ -1,6 +1,8 @@
 #include "search/network_problem.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <map>
 #include <optional>
 #include <set>
@@ -54,6 +56,7 @@ class Tensors {
   [[nodiscard]] std::size_t index(TensorId id) const { return index_[id]; }
   [[nodiscard]] const StorageRule& rule(TensorId id) const { return rules_[id]; }
   [[nodiscard]] const StoredTensor& stored(std::size_t index) const { return stored_[index].first; }
+  [[nodiscard]] TensorId tensor(std::size_t index) const { return stored_[index].second; }
   [[nodiscard]] std::size_t count() const { return stored_.size(); }
 
  private:
@@ -62,14 +65,27 @@ class Tensors {
   std::vector<std::pair<StoredTensor, TensorId>> stored_;  // and one tensor that has its rule
 };
 
-/// A layer's costs that are to be asked for: for each combination of option and stored widths one
-/// point.
+/// A layer's costs that are to be known: one for each combination of option and stored widths.
 struct Asked {
   LayerId layer = 0;
   std::optional<std::size_t> group;
   std::vector<std::size_t> tensors;  // of the problem, those that vary
-  std::size_t first = 0;             // points
-  std::size_t count = 0;
+  std::vector<std::size_t> extents;  // widths of each
+  std::size_t combinations = 1;      // of stored widths
+  std::size_t options = 1;
+  std::vector<double> values;  // metric fastest, then the last tensor, ..., the option slowest
+  std::vector<bool> known;     // per combination and option
+};
+
+/// Indices into the widths of the tensors that vary.
+using At = std::array<std::size_t, kMostLinkedTensors>;
+
+/// Stored widths from `low` to `high`, both included, of one option.
+struct Box {
+  std::size_t asked = 0;
+  std::size_t option = 0;
+  At low{}, high{};
+  bool ends_only = false;  // so far: costs at `low` and `high`, not at the other corners
 };
 
 class Builder {
@@ -123,8 +139,8 @@ class Builder {
     }
   }
 
-  /// All points of all layers.
-  std::vector<LayerPoint> points() {
+  /// What has to be costed, for all layers.
+  void ask() {
     tensors_.emplace(network_, request_, group_of_, built_.problem);
     for (LayerId id = 0; id < network_.layers().size(); ++id) {
       if (network_.layers()[id].compute) {
@@ -133,27 +149,47 @@ class Builder {
         ask_vector(id);
       }
     }
-    return std::move(points_);
   }
 
-  /// Puts the points' costs into options and links.
-  void take(const std::vector<PointCost>& costs, const std::vector<std::size_t>& metrics) {
-    Problem& problem = built_.problem;
-    for (Group& group : problem.groups) {
-      for (Option& option : group.options) option.costs.assign(metrics.size(), 0.0);
+  /// Costs all of it, in as few requests as possible.
+  void cost(CostModel& model, const std::vector<std::size_t>& metrics, Diagnostics& problems) {
+    for (Asked& asked : asked_) {
+      asked.values.assign(asked.options * asked.combinations * metrics.size(), 0.0);
+      asked.known.assign(asked.options * asked.combinations, false);
     }
-    for (const Asked& asked : asked_) {
-      LinkedCost link;
-      link.group = asked.group;
-      link.tensors = asked.tensors;
-      for (std::size_t i = 0; i < asked.count; ++i) {
-        for (const std::size_t metric : metrics) {
-          link.values.push_back(costs[asked.first + i].values[metric]);
+    const std::vector<Box> whole = whole_boxes();
+    wanted_.clear();
+    for (const WidthPlan& plan : request_.exact_at) want(plan);
+    for (std::vector<Box> boxes = whole; !boxes.empty(); wanted_.clear()) {
+      for (const Box& box : boxes) want(box);
+      cost_wanted(model, metrics, problems);
+      if (!problems.empty()) return;
+      std::vector<Box> smaller;
+      for (const Box& box : boxes) {
+        if (is_flat(box, metrics.size())) {
+          fill(box, metrics.size());
+        } else if (box.ends_only) {
+          smaller.push_back({box.asked, box.option, box.low, box.high});
+        } else {
+          split(asked_[box.asked], box, smaller);
         }
       }
-      problem.linked.push_back(std::move(link));
+      boxes = std::move(smaller);
     }
-    for (const Spread& spread : spread_) take_spread(spread, costs, metrics);
+    for (const Box& box : whole) fill_below(box, metrics.size());
+  }
+
+  /// Puts the costs into options and links.
+  void take(std::size_t metrics) {
+    Problem& problem = built_.problem;
+    for (Group& group : problem.groups) {
+      for (Option& option : group.options) option.costs.assign(metrics, 0.0);
+    }
+    for (const std::size_t index : plain_) {
+      Asked& asked = asked_[index];
+      problem.linked.push_back({asked.group, asked.tensors, std::move(asked.values)});
+    }
+    for (const Spread& spread : spread_) take_spread(spread, metrics);
     for (std::size_t t = 0; t < tensors_->count(); ++t) {
       problem.tensors.push_back(tensors_->stored(t));
     }
@@ -226,7 +262,7 @@ class Builder {
 
   /// Stored width of a tensor at a combination of indices, at least `read_at` (less can not be).
   [[nodiscard]] BitWidth stored(TensorId id, const std::vector<std::size_t>& tensors,
-                                const std::vector<std::size_t>& at, BitWidth read_at) const {
+                                const At& at, BitWidth read_at) const {
     const std::size_t tensor = tensors_->index(id);
     const auto& widths = tensors_->stored(tensor).widths;
     const auto found = std::find(tensors.begin(), tensors.end(), tensor);
@@ -236,45 +272,38 @@ class Builder {
     return std::max(read_at, widths.size() == 1 ? widths.front() : tensors_->rule(id).floor);
   }
 
-  /// All combinations of the tensors' stored widths, the last fastest.
-  template <class Visit>
-  void for_all_widths(const std::vector<std::size_t>& tensors, Visit&& visit) const {
-    std::vector<std::size_t> at(tensors.size(), 0);
-    while (true) {
-      visit(at);
-      std::size_t t = tensors.size();
-      while (t > 0 && ++at[t - 1] == tensors_->stored(tensors[t - 1]).widths.size()) at[--t] = 0;
-      if (t == 0) return;
-    }
-  }
-
   struct Spread {
-    Asked alone;               // all inputs as the output
-    std::vector<Asked> pairs;  // one input differs
+    std::size_t alone = 0;           // all inputs as the output
+    std::vector<std::size_t> pairs;  // one input differs
   };
+
+  /// Adds what is to be known of a layer at all stored widths of the tensors; returns its place.
+  std::size_t add_asked(LayerId id, std::optional<std::size_t> group,
+                        std::vector<std::size_t> tensors) {
+    Asked asked;
+    asked.layer = id;
+    asked.group = group;
+    asked.tensors = std::move(tensors);
+    for (const std::size_t tensor : asked.tensors) {
+      asked.extents.push_back(tensors_->stored(tensor).widths.size());
+      asked.combinations *= asked.extents.back();
+    }
+    if (group) asked.options = built_.problem.groups[*group].options.size();
+    asked_.push_back(std::move(asked));
+    return asked_.size() - 1;
+  }
 
   void ask_compute(LayerId id) {
     const Layer& layer = network_.layers()[id];
-    const auto group = static_cast<std::size_t>(group_of_[id]);
-    Asked asked{id, group, {}, points_.size(), 0};
+    std::vector<std::size_t> tensors;
     for (const TensorId input : layer.inputs) {
       const StorageRule& rule = tensors_->rule(input);
       const bool follows = rule.readers.size() == 1 && rule.readers.front() == id;
-      if (!follows) add_tensor(asked.tensors, input);
+      if (!follows) add_tensor(tensors, input);
     }
-    add_tensor(asked.tensors, layer.output);
-    for (const Option& option : built_.problem.groups[group].options) {
-      for_all_widths(asked.tensors, [&](const std::vector<std::size_t>& at) {
-        LayerPoint point = point_of(id, option.widths());
-        for (const TensorId input : layer.inputs) {
-          point.stored_inputs.push_back(stored(input, asked.tensors, at, option.activation_bits));
-        }
-        point.stored_output = stored(layer.output, asked.tensors, at, 0);
-        points_.push_back(std::move(point));
-      });
-    }
-    asked.count = points_.size() - asked.first;
-    asked_.push_back(std::move(asked));
+    add_tensor(tensors, layer.output);
+    plain_.push_back(
+        add_asked(id, static_cast<std::size_t>(group_of_[id]), std::move(tensors)));
   }
 
   void ask_vector(LayerId id) {
@@ -283,59 +312,291 @@ class Builder {
     for (const TensorId input : layer.inputs) add_tensor(tensors, input);
     add_tensor(tensors, layer.output);
     if (tensors.size() <= kMostLinkedTensors) {
-      asked_.push_back(ask_vector_at(id, tensors));
+      plain_.push_back(add_asked(id, std::nullopt, std::move(tensors)));
       return;
     }
     // One input at a time beside the output, the others as the output.
     const std::size_t output = tensors_->index(layer.output);
-    Spread spread;
     const bool output_varies = tensors_->stored(output).widths.size() > 1;
-    spread.alone =
-        ask_vector_at(id, output_varies ? std::vector{output} : std::vector<std::size_t>{});
+    Spread spread;
+    spread.alone = add_asked(id, std::nullopt,
+                             output_varies ? std::vector{output} : std::vector<std::size_t>{});
     for (const std::size_t tensor : tensors) {
       if (tensor == output) continue;
       std::vector<std::size_t> pair{tensor};
       if (output_varies) pair.push_back(output);
-      spread.pairs.push_back(ask_vector_at(id, pair));
+      spread.pairs.push_back(add_asked(id, std::nullopt, std::move(pair)));
     }
     spread_.push_back(std::move(spread));
   }
 
-  Asked ask_vector_at(LayerId id, std::vector<std::size_t> tensors) {
-    const Layer& layer = network_.layers()[id];
-    Asked asked{id, std::nullopt, std::move(tensors), points_.size(), 0};
-    for_all_widths(asked.tensors, [&](const std::vector<std::size_t>& at) {
+  [[nodiscard]] LayerPoint point_at(const Asked& asked, std::size_t option, const At& at) const {
+    const Layer& layer = network_.layers()[asked.layer];
+    if (!asked.group) {
       const BitWidth width = stored(layer.output, asked.tensors, at, 0);
-      LayerPoint point = point_of(id, {width, width});
+      LayerPoint point = point_of(asked.layer, {width, width});
       point.stored_output = width;
       for (const TensorId input : layer.inputs) {
         point.stored_inputs.push_back(stored(input, asked.tensors, at, width));
       }
-      points_.push_back(std::move(point));
+      return point;
+    }
+    const LayerWidths widths = built_.problem.groups[*asked.group].options[option].widths();
+    LayerPoint point = point_of(asked.layer, widths);
+    for (const TensorId input : layer.inputs) {
+      point.stored_inputs.push_back(stored(input, asked.tensors, at, widths.activation));
+    }
+    point.stored_output = stored(layer.output, asked.tensors, at, 0);
+    return point;
+  }
+
+  static std::size_t place_of(const Asked& asked, std::size_t option, const At& at) {
+    std::size_t place = option;
+    for (std::size_t t = 0; t < asked.extents.size(); ++t) place = place * asked.extents[t] + at[t];
+    return place;
+  }
+
+  /// Calls `visit` at all points of the box; with `corners` at those alone.
+  template <class Visit>
+  static void for_each_point(const Asked& asked, const Box& box, bool corners, Visit&& visit) {
+    At at = box.low;
+    while (true) {
+      visit(at);
+      std::size_t t = asked.tensors.size();
+      for (; t > 0 && at[t - 1] == box.high[t - 1]; --t) at[t - 1] = box.low[t - 1];
+      if (t == 0) return;
+      at[t - 1] = corners ? box.high[t - 1] : at[t - 1] + 1;
+    }
+  }
+
+  static bool has_inside(const Asked& asked, const Box& box) {
+    for (std::size_t t = 0; t < asked.tensors.size(); ++t) {
+      if (box.high[t] > box.low[t] + 1) return true;
+    }
+    return false;
+  }
+
+  static At middle(const Asked& asked, const Box& box) {
+    At at{};
+    for (std::size_t t = 0; t < asked.tensors.size(); ++t) at[t] = (box.low[t] + box.high[t]) / 2;
+    return at;
+  }
+
+  /// Everything there is to know. A box begins where the option's own widths do: a layer reads no
+  /// tensor at fewer bits than it computes with, and below them all widths are one.
+  std::vector<Box> whole_boxes() const {
+    std::vector<Box> boxes;
+    for (std::size_t i = 0; i < asked_.size(); ++i) {
+      const Asked& asked = asked_[i];
+      for (std::size_t option = 0; option < asked.options; ++option) {
+        Box box{i, option, {}, {}};
+        for (std::size_t t = 0; t < asked.tensors.size(); ++t) box.high[t] = asked.extents[t] - 1;
+        boxes.push_back(box);
+      }
+    }
+    if (request_.stored_width_error <= 0) return boxes;
+    for (Box& box : boxes) {
+      const Asked& asked = asked_[box.asked];
+      box.ends_only = true;
+      if (!asked.group) continue;
+      const BitWidth reads =
+          built_.problem.groups[*asked.group].options[box.option].activation_bits;
+      for (std::size_t t = 0; t < asked.tensors.size(); ++t) {
+        if (!is_only_read(asked, t)) continue;
+        const auto& widths = tensors_->stored(asked.tensors[t]).widths;
+        while (box.low[t] < box.high[t] && widths[box.low[t] + 1] <= reads) ++box.low[t];
+      }
+    }
+    return boxes;
+  }
+
+  /// Whether the layer reads the tensor and does not write it.
+  bool is_only_read(const Asked& asked, std::size_t t) const {
+    return tensors_->index(network_.layers()[asked.layer].output) != asked.tensors[t];
+  }
+
+  void want(std::size_t index, std::size_t option, const At& at) {
+    Asked& asked = asked_[index];
+    const std::size_t place = place_of(asked, option, at);
+    if (asked.known[place]) return;
+    asked.known[place] = true;
+    wanted_.push_back({index, option, at, at});
+  }
+
+  /// The points of the network at these widths, where they are among its options.
+  void want(const WidthPlan& plan) {
+    for (std::size_t i = 0; i < asked_.size(); ++i) {
+      const Asked& asked = asked_[i];
+      At at{};
+      bool is_there = true;
+      for (std::size_t t = 0; t < asked.tensors.size(); ++t) {
+        const auto& widths = tensors_->stored(asked.tensors[t]).widths;
+        const auto found = std::find(widths.begin(), widths.end(),
+                                     plan.stored[tensors_->tensor(asked.tensors[t])]);
+        is_there = is_there && found != widths.end();
+        at[t] = static_cast<std::size_t>(found - widths.begin());
+      }
+      if (!is_there) continue;
+      for (std::size_t option = 0; option < asked.options; ++option) {
+        if (!asked.group || built_.problem.groups[*asked.group].options[option].widths() ==
+                                plan.layers[asked.layer]) {
+          want(i, option, at);
+        }
+      }
+    }
+  }
+
+  void want(const Box& box) {
+    const Asked& asked = asked_[box.asked];
+    const auto add = [&](const At& at) { want(box.asked, box.option, at); };
+    if (box.ends_only) {
+      add(box.low);
+      add(box.high);
+      return;
+    }
+    const bool corners = request_.stored_width_error > 0;
+    for_each_point(asked, box, corners, add);
+    if (corners && has_inside(asked, box)) add(middle(asked, box));
+  }
+
+  void cost_wanted(CostModel& model, const std::vector<std::size_t>& metrics,
+                   Diagnostics& problems) {
+    std::vector<LayerPoint> points;
+    points.reserve(wanted_.size());
+    for (const Box& one : wanted_) points.push_back(point_at(asked_[one.asked], one.option, one.low));
+    const std::vector<PointCost> costs = model.costs(points);
+    for (std::size_t i = 0; i < costs.size(); ++i) {
+      if (!costs[i].failure.empty()) {
+        problems.error({"layer '" + network_.layers()[points[i].layer].name + "'"}, "",
+                       "could not be costed: " + costs[i].failure);
+        continue;
+      }
+      Asked& asked = asked_[wanted_[i].asked];
+      double* values =
+          &asked.values[place_of(asked, wanted_[i].option, wanted_[i].low) * metrics.size()];
+      for (std::size_t m = 0; m < metrics.size(); ++m) values[m] = costs[i].values[metrics[m]];
+    }
+  }
+
+  /// Share of the way along an axis of a box.
+  [[nodiscard]] double along(const Box& box, const At& at, std::size_t t) const {
+    const auto& widths = tensors_->stored(asked_[box.asked].tensors[t]).widths;
+    const double extent = widths[box.high[t]] - widths[box.low[t]];
+    return extent > 0 ? (widths[at[t]] - widths[box.low[t]]) / extent : 0;
+  }
+
+  [[nodiscard]] double value_at(const Box& box, const At& at, std::size_t metric,
+                                std::size_t metrics) const {
+    const Asked& asked = asked_[box.asked];
+    return asked.values[place_of(asked, box.option, at) * metrics + metric];
+  }
+
+  /// Value of a metric at a point of a box: linear between its ends, or between the corners along
+  /// every axis.
+  [[nodiscard]] double between(const Box& box, const At& at, std::size_t metric,
+                               std::size_t metrics) const {
+    const Asked& asked = asked_[box.asked];
+    if (box.ends_only) {
+      double way = 0;
+      double axes = 0;
+      for (std::size_t t = 0; t < asked.tensors.size(); ++t) {
+        if (box.high[t] == box.low[t]) continue;
+        way += along(box, at, t);
+        axes += 1;
+      }
+      const double low = value_at(box, box.low, metric, metrics);
+      return axes > 0 ? low + (value_at(box, box.high, metric, metrics) - low) * way / axes : low;
+    }
+    double sum = 0;
+    for (std::size_t corner = 0; corner < (std::size_t{1} << asked.tensors.size()); ++corner) {
+      At place{};
+      double share = 1;
+      for (std::size_t t = 0; t < asked.tensors.size(); ++t) {
+        const bool upper = (corner >> t & 1) != 0;
+        place[t] = upper ? box.high[t] : box.low[t];
+        share *= upper ? along(box, at, t) : 1 - along(box, at, t);
+      }
+      if (share > 0) sum += share * value_at(box, place, metric, metrics);
+    }
+    return sum;
+  }
+
+  /// Whether what lies inside a box is known, or follows from its corners. More bits never cost
+  /// less, so that all lies between the ends.
+  [[nodiscard]] bool is_flat(const Box& box, std::size_t metrics) const {
+    const Asked& asked = asked_[box.asked];
+    if (request_.stored_width_error <= 0) return true;
+    if (!box.ends_only && !has_inside(asked, box)) return true;
+    const At at = box.ends_only ? box.high : middle(asked, box);
+    for (std::size_t m = 0; m < metrics; ++m) {
+      const double exact = value_at(box, at, m, metrics);
+      const double other =
+          box.ends_only ? value_at(box, box.low, m, metrics) : between(box, at, m, metrics);
+      if (std::abs(other - exact) > request_.stored_width_error * std::abs(exact)) return false;
+    }
+    return true;
+  }
+
+  /// What was not asked for inside a box is what lies between its corners.
+  void fill(const Box& box, std::size_t metrics) {
+    Asked& asked = asked_[box.asked];
+    if (request_.stored_width_error <= 0) return;
+    for_each_point(asked, box, false, [&](const At& at) {
+      const std::size_t place = place_of(asked, box.option, at);
+      if (asked.known[place]) return;
+      for (std::size_t m = 0; m < metrics; ++m) {
+        asked.values[place * metrics + m] = between(box, at, m, metrics);
+      }
     });
-    asked.count = points_.size() - asked.first;
-    return asked;
+  }
+
+  /// Halves a box along every axis that has an inside.
+  static void split(const Asked& asked, const Box& box, std::vector<Box>& parts) {
+    const At at = middle(asked, box);
+    std::vector<Box> halves{box};
+    halves.front().ends_only = true;
+    for (std::size_t t = 0; t < asked.tensors.size(); ++t) {
+      if (box.high[t] <= box.low[t] + 1) continue;
+      const std::size_t count = halves.size();
+      for (std::size_t i = 0; i < count; ++i) {
+        halves.push_back(halves[i]);
+        halves[i].high[t] = at[t];
+        halves.back().low[t] = at[t];
+      }
+    }
+    parts.insert(parts.end(), halves.begin(), halves.end());
+  }
+
+  /// Below a whole box: as at its border.
+  void fill_below(const Box& whole, std::size_t metrics) {
+    Asked& asked = asked_[whole.asked];
+    if (whole.low == At{}) return;
+    Box all = whole;
+    all.low = {};
+    for_each_point(asked, all, false, [&](const At& at) {
+      At inside = at;
+      for (std::size_t t = 0; t < inside.size(); ++t) inside[t] = std::max(at[t], whole.low[t]);
+      if (inside == at) return;
+      std::copy_n(&asked.values[place_of(asked, whole.option, inside) * metrics], metrics,
+                  &asked.values[place_of(asked, whole.option, at) * metrics]);
+    });
   }
 
   /// cost = alone(out) + sum over inputs of (pair(in, out) - alone(out)).
-  void take_spread(const Spread& spread, const std::vector<PointCost>& costs,
-                   const std::vector<std::size_t>& metrics) {
-    const auto add = [&](const Asked& asked, bool less_alone) {
-      LinkedCost link;
-      link.tensors = asked.tensors;
-      for (std::size_t i = 0; i < asked.count; ++i) {
-        for (const std::size_t metric : metrics) {
-          double value = costs[asked.first + i].values[metric];
-          // The output's index runs fastest.
-          if (less_alone)
-            value -= costs[spread.alone.first + i % spread.alone.count].values[metric];
-          link.values.push_back(value);
-        }
+  void take_spread(const Spread& spread, std::size_t metrics) {
+    const Asked& alone = asked_[spread.alone];
+    for (const std::size_t index : spread.pairs) {
+      Asked& pair = asked_[index];
+      // The output's index runs fastest.
+      for (std::size_t i = 0; i < pair.values.size(); ++i) {
+        pair.values[i] -= alone.values[i % (alone.combinations * metrics)];
       }
-      built_.problem.linked.push_back(std::move(link));
-    };
-    add(spread.alone, false);
-    for (const Asked& pair : spread.pairs) add(pair, true);
+    }
+    built_.problem.linked.push_back({alone.group, alone.tensors, alone.values});
+    for (const std::size_t index : spread.pairs) {
+      Asked& pair = asked_[index];
+      built_.problem.linked.push_back({pair.group, pair.tensors, std::move(pair.values)});
+    }
   }
 
   /// Links without tensors move into their group's options; tensors that no link names go.
@@ -373,9 +634,10 @@ class Builder {
   NetworkProblem& built_;
   std::vector<std::ptrdiff_t> group_of_;  // per layer of the network; -1: none
   std::optional<Tensors> tensors_;
-  std::vector<LayerPoint> points_;
   std::vector<Asked> asked_;
-  std::vector<Spread> spread_;
+  std::vector<std::size_t> plain_;  // of asked_, those that are links as they stand
+  std::vector<Spread> spread_;      // and the others
+  std::vector<Box> wanted_;         // of a single point each
 };
 
 }  // namespace
@@ -405,15 +667,10 @@ NetworkProblem network_problem(const Network& network, CostModel& model, const C
   Builder builder(network, request, built);
   builder.add_groups(losses, problems);
   problems.throw_if_any();
-  const std::vector<LayerPoint> points = builder.points();
-  const std::vector<PointCost> costs = model.costs(points);
-  for (std::size_t i = 0; i < costs.size(); ++i) {
-    if (costs[i].failure.empty()) continue;
-    problems.error({"layer '" + network.layers()[points[i].layer].name + "'"}, "",
-                   "could not be costed: " + costs[i].failure);
-  }
+  builder.ask();
+  builder.cost(model, metrics, problems);
   problems.throw_if_any();
-  builder.take(costs, metrics);
+  builder.take(metrics.size());
   return built;
 }
 

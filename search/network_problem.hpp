@@ -33,6 +33,12 @@ struct NetworkProblemRequest {
   std::vector<std::string> costs;  // metrics of the model that budgets or the objective name
   BitWidth output_bits = 8;
   std::vector<Home> homes;  // per tensor; empty: DRAM
+  /// Above 0, not every combination of stored widths is costed: where cost at the middle of a range
+  /// of them is what lies between its ends, but for this relative error, so is the rest; else the
+  /// range is halved. Exact where cost is convex in the stored bits, and it is but where another
+  /// tile takes over.
+  double stored_width_error = 0;
+  std::vector<WidthPlan> exact_at = {};  // widths of the network that are costed all the same
 };
 
 struct NetworkProblem {

@@ -86,6 +86,7 @@ class Search {
     problem_request_.activation_bits = request.activation_bits;
     problem_request_.pins = request.pins;
     problem_request_.costs = cost_names(request);
+    problem_request_.stored_width_error = request.stored_width_error;
     for (const std::string& name : problem_request_.costs) {
       metrics_.push_back(metric_index(models.fast->metrics(), name));
       confirm_metrics_.push_back(metric_index(models.confirm->metrics(), name));
@@ -180,6 +181,7 @@ class Search {
     if (outcome_.confirmed) return true;
 
     problem_request_.homes = place_tensors(network_, widths, accelerator_);
+    if (request_.stored_width_error > 0) problem_request_.exact_at.push_back(widths);
     factors_.assign(network_.layers().size(),
                     std::vector<double>(models_.fast->metrics().size(), 1.0));
     for (std::size_t i = 0; i < points.size(); ++i) {

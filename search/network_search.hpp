@@ -41,6 +41,7 @@ struct SearchRequest {
   std::vector<std::string> report_costs;       // further metrics to total up
   SolveOptions solve = {};
   double tolerance = 0.005;  // between predicted and simulated totals, relative
+  double stored_width_error = 0;  // of the problem's costs (network_problem.hpp)
   int most_rounds = 5;
 };
 

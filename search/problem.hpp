@@ -67,7 +67,8 @@ struct BudgetForm {
   enum class Kind {
     max,       // value
     fraction,  // low + value (high - low), the least and the greatest reachable total (HAWQ-V3)
-    share,     // value times the total with all groups at `reference`; pinned groups at their pins
+    share,     // value times the total with all groups at `reference`; groups that are pinned or
+               // have one option at that
   };
   Kind kind = Kind::max;
   double value = 0;

@@ -346,10 +346,13 @@ class Pool {
     }
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now()).count();
     constexpr std::int64_t kMostWait = 60'000;
-    const int timeout = static_cast<int>(std::clamp<std::int64_t>(left, 0, kMostWait));
+    constexpr std::int64_t kMostWaitBetweenCalls = 500;
+    const int timeout = static_cast<int>(
+        std::clamp<std::int64_t>(left, 0, options_.waiting ? kMostWaitBetweenCalls : kMostWait));
     if (::poll(files.data(), files.size(), timeout) < 0 && errno != EINTR) {
       throw std::system_error(errno, std::generic_category(), "wait for worker processes");
     }
+    if (options_.waiting) options_.waiting();
     for (std::size_t i = 0; i < files.size(); ++i) {
       std::unique_ptr<Worker>& worker = *owners[i];
       const bool alive = files[i].revents == 0 || worker->receive();

@@ -48,6 +48,7 @@ struct PoolOptions {
   std::chrono::milliseconds time_limit{600'000};  // of one task; then its worker is killed
   /// After each answer, in the order in which they come.
   std::function<void(std::size_t task, const TaskAnswer& answer)> answered;
+  std::function<void()> waiting = {};  // once a second at least, until all tasks are answered
 };
 
 /// Number of processors that this process may use.

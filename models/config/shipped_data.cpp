@@ -67,6 +67,7 @@ const std::vector<ShippedFolder>& shipped_folders() {
       {Shipped::tables, "tables", "cost table", "workloads/tables"},
       {Shipped::sensitivities, "sensitivities", "table of losses", "workloads/sensitivities"},
       {Shipped::problems, "problems", "problem", "workloads/problems"},
+      {Shipped::spaces, "spaces", "design space", "configs/spaces"},
   };
   return folders;
 }

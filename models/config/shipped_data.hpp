@@ -23,7 +23,8 @@ enum class Shipped {
   experiments,
   tables,
   sensitivities,
-  problems
+  problems,
+  spaces
 };
 
 struct ShippedFolder {

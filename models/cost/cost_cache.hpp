@@ -12,24 +12,22 @@
 #include <string>
 #include <vector>
 
-#include "models/base/content_key.hpp"
+#include "models/cost/cost_memo.hpp"
 
 namespace widthwise {
 
-class CostCache {
+class CostCache : public CostStore {
  public:
   /// Creates folder and file if they are not there. Does not throw: see warning().
   explicit CostCache(const std::string& folder);
-  ~CostCache();
-  CostCache(const CostCache&) = delete;
-  CostCache& operator=(const CostCache&) = delete;
+  ~CostCache() override;
 
-  /// Nothing if the key is not there with so many values.
-  [[nodiscard]] std::optional<std::vector<double>> find(const ContentKey& key, std::size_t values);
+  [[nodiscard]] std::optional<std::vector<double>> find(const ContentKey& key,
+                                                        std::size_t values) override;
 
   /// Kept from the next flush() on, or within a second.
-  void store(const ContentKey& key, std::span<const double> values);
-  void flush();
+  void store(const ContentKey& key, std::span<const double> values) override;
+  void flush() override;
 
   /// Why the cache is not used (any more), once; empty: it is.
   [[nodiscard]] const std::string& warning() const;

@@ -9,7 +9,7 @@
 #include <memory>
 #include <string>
 
-#include "models/cost/cost_cache.hpp"
+#include "models/cost/cost_memo.hpp"
 #include "models/cost/cost_model.hpp"
 #include "models/cost/cost_report.hpp"
 #include "models/cost/layer_key.hpp"
@@ -38,7 +38,7 @@ struct MachineModelOptions {
   /// Worker processes; 0: in the caller's process, which a simulation does not allow.
   std::size_t jobs = 1;
   std::chrono::milliseconds time_limit{600'000};  // of one layer; then it has failed
-  CostCache* cache = nullptr;                     // outlives the model
+  CostStore* cache = nullptr;                     // outlives the model
   /// How far costs() is: layers computed, all that have to be, the one that came last.
   std::function<void(std::size_t done, std::size_t total, const std::string& layer)> progress = {};
 };
