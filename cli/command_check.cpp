@@ -52,9 +52,12 @@ void check_experiment(const std::string& path) {
 }
 
 constexpr std::pair<std::string_view, Check> kChecks[] = {
-    {"accelerator", check_accelerator}, {"energy", check_energy},
-    {"network", check_network},         {"assignment", check_assignment},
-    {"experiment", check_experiment},   {"problem", check_problem},
+    {"accelerator", check_accelerator},
+    {"energy", check_energy},
+    {"network", check_network},
+    {"assignment", check_assignment},
+    {"experiment", check_experiment},
+    {"problem", check_problem},
     {"space", check_space},
 };
 

@@ -39,9 +39,9 @@ MakeCostModel model_maker(const std::string& folder) {
     std::unique_ptr<CostCache> cache;
     pid_t process = 0;
   };
-  return [folder, own = std::make_shared<Own>()](
-             const Network& network, const Machine& machine, Fidelity fidelity,
-             CostStore* memo) -> std::unique_ptr<CostModel> {
+  return [folder, own = std::make_shared<Own>()](const Network& network, const Machine& machine,
+                                                 Fidelity fidelity,
+                                                 CostStore* memo) -> std::unique_ptr<CostModel> {
     MachineModelOptions options;
     if (fidelity == Fidelity::analytic) {
       options.jobs = 0;
@@ -110,8 +110,8 @@ std::unique_ptr<PointStore> open_store(const SweepCommand& command, const Evalua
 void remove_leftovers(const fs::path& folder, const std::optional<Given>& report) {
   std::error_code ignored;
   std::string page = report ? fs::path(report->text).filename().string() : "";
-  if (report && !fs::equivalent(fs::absolute(report->text, ignored).parent_path(), folder,
-                                ignored)) {
+  if (report &&
+      !fs::equivalent(fs::absolute(report->text, ignored).parent_path(), folder, ignored)) {
     page.clear();
   }
   for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
@@ -141,8 +141,8 @@ void write_files(const SweepCommand& command, const Evaluator& evaluator, const 
   fs::remove_all(front_folder, failed);
   fs::create_directories(front_folder, failed);
   if (failed) {
-    refuse(*command.folder, fmt::format("'{}' cannot be made: {}", front_folder.string(),
-                                        failed.message()));
+    refuse(*command.folder,
+           fmt::format("'{}' cannot be made: {}", front_folder.string(), failed.message()));
   }
   auto& points = stage("points.csv");
   auto& json = stage("sweep.json");
@@ -176,18 +176,17 @@ class Prepared {
   explicit Prepared(const SweepCommand& command) {
     Diagnostics problems;
     options_.jobs = collecting(problems, [&] { return read_jobs(command.jobs); }).value_or(1);
-    options_.time_limit =
-        collecting(problems, [&] { return read_time_limit(command.time_limit); })
-            .value_or(options_.time_limit);
+    options_.time_limit = collecting(problems, [&] {
+                            return read_time_limit(command.time_limit);
+                          }).value_or(options_.time_limit);
     if (command.resume && command.fresh) {
       problems.error({"--fresh"}, "", "contradicts --resume");
     }
-    space_ = collecting(problems,
-                        [&] { return read_space(find_file(Shipped::spaces, command.space)); });
+    space_ =
+        collecting(problems, [&] { return read_space(find_file(Shipped::spaces, command.space)); });
     problems.throw_if_any();
     design_.emplace(*space_);
-    evaluator_.emplace(*design_,
-                       model_maker(command.no_cache ? "" : CostCache::default_folder()),
+    evaluator_.emplace(*design_, model_maker(command.no_cache ? "" : CostCache::default_folder()),
                        assignment_of);
   }
 
@@ -250,8 +249,7 @@ int sweep_command(const SweepCommand& command, const MakeRunCells& make_run_cell
       run_sweep(evaluator, *store, make_run_cells(evaluator, prepared.options()),
                 [&](const SweepProgress& at) {
                   progress.show(static_cast<std::size_t>(at.done),
-                                static_cast<std::size_t>(at.total),
-                                evaluator.space().space().name);
+                                static_cast<std::size_t>(at.total), evaluator.space().space().name);
                 });
     }
     const SweepSummary summary = summarize(evaluator, *store);

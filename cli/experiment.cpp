@@ -96,7 +96,6 @@ class ExperimentReader {
     }
   }
 
-
   void read_operands(RunRequest& request) {
     MapReader operands = root_.map("operands", Need::optional);
     request.weights = given(operands, "weights", Need::optional);

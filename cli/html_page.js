@@ -1,5 +1,5 @@
-// What a report's page does: draws its charts and parallel axes, sorts and filters its tables, saves
-// all of them as CSV, marks what has one key in all of them, and opens details.
+// What a report's page does: draws its charts and parallel axes, sorts and filters its tables,
+// saves all of them as CSV, marks what has one key in all of them, and opens details.
 (() => {
   'use strict';
 
@@ -249,7 +249,8 @@
   const ON_PAPER = {width: 690, height: 850, row: 12, devicePixelRatio: 3};  // A4 and letter
 
   const dark = matchMedia('(prefers-color-scheme: dark)');
-  const isDark = () => dark.matches && !root.classList.contains('printing');
+  const isPrinting = () => root.classList.contains('printing');
+  const isDark = () => dark.matches && !isPrinting();
   const variable = (name) => getComputedStyle(root).getPropertyValue(name).trim();
   const colourOf = (index) => (isDark() ? DARK : LIGHT)[index % LIGHT.length];
 
@@ -374,7 +375,8 @@
         datasets: data.series.map((series, i) => {
           const count = series.x.length;
           const marker = MARKERS[i % MARKERS.length];
-          const radius = series.faint ? (count > 1500 ? 2.4 : 3) : count > 300 ? 2.5 : count > 80 ? 3.5 : 4.5;
+          const radius = series.faint ? (count > 1500 ? 2.4 : 3) :
+            count > 300 ? 2.5 : count > 80 ? 3.5 : 4.5;
           return {
             label: series.name,
             data: series.x.map((x, k) => ({x, y: series.y[k]})),
@@ -725,7 +727,7 @@
   // ---- parallel axes
 
   const AXES = {
-    left: 96, right: 58, bottom: 16, length: 400, least: 80, lineHeight: 15,  // of the drawing
+    left: 96, right: 58, bottom: 16, length: 400, least: 72, lineHeight: 15,  // of the drawing
     reach: 14,    // of the pointer to an axis
     near: 6,      // and to a line
     spread: 9,    // of the lines through one of few values, which would hide each other
@@ -784,6 +786,7 @@
     save.addEventListener('click', () => saveCsv(data.title, axesRows(data, scales, kept)));
     const scales = count === 0 ? [] : data.axes.map(axisScale);
     if (count === 0) {
+      section.querySelectorAll('.hint, .reset').forEach((element) => { element.hidden = true; });
       sayEmpty(drawing);
       return;
     }
@@ -814,7 +817,8 @@
 
     function layOut(room, pixelRatio) {
       ratio = pixelRatio;
-      gap = Math.max((room - AXES.left - AXES.right) / (scales.length - 1), AXES.least);
+      gap = Math.max((room - AXES.left - AXES.right) / (scales.length - 1),
+        isPrinting() ? 0 : AXES.least);
       width = Math.round(AXES.left + AXES.right + gap * (scales.length - 1));
       titles = scales.map(({title}) =>
         wrapped(title, charactersIn(Math.min(gap - 6, 2 * AXES.right - 4))).slice(0, 4));
@@ -884,9 +888,10 @@
       const pen = penOf(lines);
       const shown = inOrder.filter((i) => kept[i] && !isHidden[data.marked[i]]);
       const alpha = thinner(shown.filter((i) => !data.marked[i]).length);
+      const [strong, pale] = [colourOf(0), hasMarked ? variable('--thread') : colourOf(0)];
       for (const i of shown) {
         const isStrong = data.marked[i] === 1;
-        pen.strokeStyle = isStrong || !hasMarked ? colourOf(0) : variable('--thread');
+        pen.strokeStyle = isStrong ? strong : pale;
         pen.globalAlpha = isStrong ? 0.9 : alpha;
         pen.lineWidth = isStrong ? 2 : 1;
         drawLine(pen, i);
@@ -949,10 +954,22 @@
       scales.forEach((_, axis) => drawAxis(pen, axis, colours));
     }
 
+    // On paper a canvas hides what is below it.
+    function mergeLayers() {
+      const pen = front.getContext('2d');
+      pen.setTransform(1, 0, 0, 1, 0, 0);
+      pen.globalCompositeOperation = 'destination-over';
+      [lines, ...(ghosts.hidden ? [] : [ghosts])].forEach((layer) => pen.drawImage(layer, 0, 0));
+      pen.globalCompositeOperation = 'source-over';
+    }
+
     function drawSoon(hasNewLines) {
       drawSoon.hasNewLines ||= hasNewLines;
       frame ||= requestAnimationFrame(() => {
         frame = 0;
+        if (isPrinting()) {
+          return;  // all is painted again after it
+        }
         if (drawSoon.hasNewLines) {
           drawKept();
         }
@@ -1116,6 +1133,9 @@
         drawKept();
         drawFront();
         drawSamples();
+        if (isPrinting()) {
+          mergeLayers();
+        }
       },
       beforePrint: () => layOut(ON_PAPER.width, ON_PAPER.devicePixelRatio),
       afterPrint: () => layOut(drawing.clientWidth, devicePixelRatio),
@@ -1136,7 +1156,7 @@
     views.push(view);
     new ResizeObserver(() => {
       if (drawing.clientWidth > 0 && drawing.clientWidth !== room &&
-          !root.classList.contains('printing')) {
+          !isPrinting()) {
         room = drawing.clientWidth;
         layOut(room, devicePixelRatio);
         view.paint();

@@ -331,7 +331,8 @@ int run_program(int argc, char** argv) {
 
   SweepWords sweep_words;
   CLI::App* sweep = app.add_subcommand(
-      "sweep", "Machines of a design space, each at the widths that suit it best, and their fronts");
+      "sweep",
+      "Machines of a design space, each at the widths that suit it best, and their fronts");
   add_sweep_options(*sweep, sweep_words);
 
   TrainWords train_words;

@@ -23,9 +23,9 @@ void become_program(const std::string& name, const std::string& without, int arg
   const fs::path self = fs::read_symlink("/proc/self/exe", failed);
   const std::string program = (self.parent_path() / name).string();
   if (failed || !fs::exists(program, failed)) {
-    throw InputError({command}, "",
-                     fmt::format("this widthwise was built without {}: there is no '{}'", without,
-                                 program));
+    throw InputError(
+        {command}, "",
+        fmt::format("this widthwise was built without {}: there is no '{}'", without, program));
   }
   std::vector<char*> words{argv[0]};
   words.insert(words.end(), argv + 2, argv + argc);

@@ -21,8 +21,8 @@ struct SearchExperiment {
   std::optional<Given> front_points;
 };
 
-/// Reads the section; its mistakes go to its problems. Files are looked for beside the one at `path`
-/// first.
+/// Reads the section; its mistakes go to its problems. Files are looked for beside the one at
+/// `path` first.
 void read_search_section(MapReader& section, const std::string& path, SearchExperiment& experiment);
 
 /// Reads a section `sensitivity`, likewise; `file` as it stands, for looking it up.

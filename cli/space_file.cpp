@@ -26,13 +26,11 @@ constexpr Range<std::int64_t> kSeeds{0, std::numeric_limits<std::uint32_t>::max(
 constexpr std::size_t kMostObjectives = 7;
 
 using Kind = StrategySettings::Kind;
-constexpr std::pair<std::string_view, Kind> kStrategies[] = {{"grid", Kind::grid},
-                                                             {"random", Kind::random},
-                                                             {"sobol", Kind::sobol},
-                                                             {"nsga2", Kind::nsga2}};
+constexpr std::pair<std::string_view, Kind> kStrategies[] = {
+    {"grid", Kind::grid}, {"random", Kind::random}, {"sobol", Kind::sobol}, {"nsga2", Kind::nsga2}};
 
-constexpr std::pair<std::string_view, Fidelity> kFidelities[] = {
-    {"analytic", Fidelity::analytic}, {"tile", Fidelity::tile}};
+constexpr std::pair<std::string_view, Fidelity> kFidelities[] = {{"analytic", Fidelity::analytic},
+                                                                 {"tile", Fidelity::tile}};
 
 /// Nine digits, or the whole number that is meant: what adding and multiplying leaves behind them
 /// is noise.
@@ -70,9 +68,8 @@ class SpaceReader {
     root_.text("description", Need::optional, space_.description);
     axes();
     const bool has_accelerator_axis = has_axis(kAcceleratorAxis);
-    if (auto accelerator =
-            input_file(root_, "accelerator",
-                       has_accelerator_axis ? Need::optional : Need::required)) {
+    if (auto accelerator = input_file(root_, "accelerator",
+                                      has_accelerator_axis ? Need::optional : Need::required)) {
       if (has_accelerator_axis) {
         root_.error("accelerator", "stands among the axes too");
       }
@@ -149,7 +146,8 @@ class SpaceReader {
     } else {
       problems_.error(node.place, path,
                       "expected a list of values, or a range such as {from: 4, to: 64, factor: 2}, "
-                      "got " + describe(node));
+                      "got " +
+                          describe(node));
     }
     std::vector<std::string> sorted = list;
     std::sort(sorted.begin(), sorted.end());
@@ -186,7 +184,8 @@ class SpaceReader {
     const auto to = number_and_unit(to_text);
     if (!from || !to || from->second != to->second || from->first > to->first) {
       map.error("from", fmt::format("expected two numbers with the same unit, the lesser first, "
-                                    "got '{}' and '{}'", from_text, to_text));
+                                    "got '{}' and '{}'",
+                                    from_text, to_text));
       return {};
     }
     if ((factor > 0 || log) && from->first <= 0) {
@@ -272,9 +271,9 @@ class SpaceReader {
     const YamlNode* node = root_.take("constraints", Need::optional);
     if (node == nullptr) return;
     if (node->kind != YamlNode::Kind::list) {
-      problems_.error(node->place, "constraints",
-                      "expected a list of conditions such as \"area_mm2 <= 2\", got " +
-                          describe(*node));
+      problems_.error(
+          node->place, "constraints",
+          "expected a list of conditions such as \"area_mm2 <= 2\", got " + describe(*node));
       return;
     }
     for (std::size_t i = 0; i < node->children.size(); ++i) {
@@ -295,12 +294,12 @@ class SpaceReader {
                   "widths are said once: as 'bits', as an axis 'bits' or as 'search'");
     }
     if (auto bits = input_file(root_, "bits", Need::optional)) space_.bits = std::move(bits->text);
-    if (space_.bits.empty()) space_.bits = "w8a8";
+    if (space_.bits.empty() && !has_axis(kBitsAxis)) space_.bits = "w8a8";
     if (!has_search) return;
     MapReader section = root_.map("search", Need::optional);
     SearchExperiment experiment;
     // Costs at stored widths between others may be off by this much; answers are costed exactly.
-    constexpr double kStoredWidthError = 0.005;
+    constexpr double kStoredWidthError = 0.002;
     experiment.request.stored_width_error = kStoredWidthError;
     read_search_section(section, file_, experiment);
     for (const char* key : {"front", "report"}) {
@@ -407,8 +406,7 @@ class SpaceReader {
       for (const YamlNode& name : item.children) {
         const auto text = read_text(name, path, problems_);
         if (!text) continue;
-        const auto found =
-            std::find(space_.objectives.begin(), space_.objectives.end(), *text);
+        const auto found = std::find(space_.objectives.begin(), space_.objectives.end(), *text);
         if (found == space_.objectives.end()) {
           problems_.error(name.place, path,
                           fmt::format("'{}' is not among the objectives{}", *text,
@@ -471,9 +469,9 @@ class SpaceReader {
       return allowed;
     };
     if (only("points", draws, "random and sobol")) {
-      map.integer("points", Need::optional, settings.points,
-                  {static_cast<std::uint64_t>(kPoints.min),
-                   static_cast<std::uint64_t>(kPoints.max)});
+      map.integer(
+          "points", Need::optional, settings.points,
+          {static_cast<std::uint64_t>(kPoints.min), static_cast<std::uint64_t>(kPoints.max)});
     }
     if (only("seed", evolves || settings.kind == Kind::random, "random and nsga2")) {
       map.integer("seed", Need::optional, settings.seed,
@@ -482,8 +480,8 @@ class SpaceReader {
     if (only("population", evolves, "nsga2")) {
       map.integer("population", Need::optional, settings.population, {8, 100'000});
       if (settings.population % 4 != 0) {
-        map.error("population", fmt::format("expected a multiple of 4, got {}",
-                                            settings.population));
+        map.error("population",
+                  fmt::format("expected a multiple of 4, got {}", settings.population));
       }
     }
     if (only("generations", evolves, "nsga2")) {
@@ -501,7 +499,8 @@ class SpaceReader {
                       fmt::format("Sobol's sequence has at most {} axes", kMostSobolAxes));
     }
     if (space_.strategy.kind == Kind::nsga2 && space_.objectives.size() < 2) {
-      problems_.error(place, path, "evolution is towards a front: expected at least two objectives");
+      problems_.error(place, path,
+                      "evolution is towards a front: expected at least two objectives");
     }
   }
 

@@ -60,8 +60,8 @@ class Page {
         space_(design_.space()),
         summary_(summary),
         metrics_(objective_metrics(evaluator)) {
-    const std::uint64_t every =
-        std::max<std::uint64_t>(1, (summary.done + most_points - 1) / std::max<std::size_t>(1, most_points));
+    const std::uint64_t every = std::max<std::uint64_t>(
+        1, (summary.done + most_points - 1) / std::max<std::size_t>(1, most_points));
     std::uint64_t number = 0;
     store.for_each([&](std::uint64_t cell, const MachineResult& result) {
       if (result.status != MachineResult::Status::done) {
@@ -150,9 +150,9 @@ class Page {
                     with_separators(static_cast<std::int64_t>(design_.cells())), summary_.done,
                     summary_.infeasible, summary_.excluded, summary_.failed));
     if (points_.size() < summary_.done) {
-      page_.facts.emplace_back(
-          "drawn", fmt::format("all that are on a front, and every {}th of the others",
-                               (summary_.done + points_.size() - 1) / points_.size()));
+      page_.facts.emplace_back("drawn",
+                               fmt::format("all that are on a front, and every {}th of the others",
+                                           (summary_.done + points_.size() - 1) / points_.size()));
     }
     page_.facts.emplace_back("fidelity", std::string(to_string(space_.fidelity)));
   }
@@ -184,9 +184,8 @@ class Page {
     for (const Point& point : points_) {
       sorted.push_back(&point);
     }
-    std::stable_sort(sorted.begin(), sorted.end(), [&](const Point* a, const Point* b) {
-      return value(*a, x) < value(*b, x);
-    });
+    std::stable_sort(sorted.begin(), sorted.end(),
+                     [&](const Point* a, const Point* b) { return value(*a, x) < value(*b, x); });
     for (const Point* point : sorted) {
       Series& series = members.contains(point->cell) ? front : others;
       series.x.push_back(value(*point, x));
@@ -357,8 +356,7 @@ class Page {
         const Network& network = evaluator_.networks()[n];
         const Assignment assignment = evaluator_.assignment(machine, point.result, n);
         const WidthPlan widths = resolve_widths(network, assignment);
-        CostReport report =
-            analytic_cost(network, widths, machine.accelerator, *machine.energy);
+        CostReport report = analytic_cost(network, widths, machine.accelerator, *machine.energy);
         report.assignment = assignment.name;
         std::vector<std::pair<std::string, std::string>> ignored;
         const std::size_t first = detail.parts.size();

@@ -259,8 +259,8 @@ std::string front_csv(const Evaluator& evaluator, const SweepSummary& summary, s
   std::string csv = csv_header(evaluator) + ",widths\n";
   for (const FrontMember& member : summary.fronts[front]) {
     const MachineResult& result = summary.on_a_front.at(member.cell);
-    csv += csv_row(evaluator, member.cell, result) + ',' +
-           csv_field(joined(result.widths, "; ")) + '\n';
+    csv += csv_row(evaluator, member.cell, result) + ',' + csv_field(joined(result.widths, "; ")) +
+           '\n';
   }
   return csv;
 }
@@ -279,8 +279,8 @@ std::vector<NamedText> front_experiments(const Evaluator& evaluator, const Sweep
       if (space.search) {
         bits = stem + ".bits.yaml";
         Assignment assignment = evaluator.assignment(machine, result, n);
-        assignment.name = fmt::format("{} {}, machine {}", space.name,
-                                      evaluator.networks()[n].name(), cell);
+        assignment.name =
+            fmt::format("{} {}, machine {}", space.name, evaluator.networks()[n].name(), cell);
         files.push_back({bits, assignment_yaml(assignment)});
       }
       const auto located = [](const std::string& text) {

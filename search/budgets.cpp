@@ -58,9 +58,8 @@ double total_at(const Problem& problem, MetricId metric, LayerWidths widths,
         std::find_if(group.options.begin(), group.options.end(),
                      [&](const Option& option) { return option.widths() == widths; });
     // A group with a single option has no other widths: it is pinned.
-    choice.push_back(group.options.size() == 1
-                         ? 0
-                         : static_cast<std::size_t>(found - group.options.begin()));
+    choice.push_back(
+        group.options.size() == 1 ? 0 : static_cast<std::size_t>(found - group.options.begin()));
   }
   for (const Pin& pin : problem.pins) choice[pin.group] = pin.option;
   for (std::size_t g = 0; g < choice.size(); ++g) {

@@ -158,9 +158,15 @@ class Builder {
       asked.known.assign(asked.options * asked.combinations, false);
     }
     const std::vector<Box> whole = whole_boxes();
-    wanted_.clear();
     for (const WidthPlan& plan : request_.exact_at) want(plan);
-    for (std::vector<Box> boxes = whole; !boxes.empty(); wanted_.clear()) {
+    std::vector<Box> boxes = whole;
+    if (request_.matters && request_.stored_width_error > 0) {
+      for (const Box& box : whole) want(box.asked, box.option, box.low);
+      cost_wanted(model, metrics, problems);
+      if (!problems.empty()) return;
+      drop_what_does_not_matter(boxes, metrics.size());
+    }
+    while (!boxes.empty()) {
       for (const Box& box : boxes) want(box);
       cost_wanted(model, metrics, problems);
       if (!problems.empty()) return;
@@ -261,8 +267,8 @@ class Builder {
   }
 
   /// Stored width of a tensor at a combination of indices, at least `read_at` (less can not be).
-  [[nodiscard]] BitWidth stored(TensorId id, const std::vector<std::size_t>& tensors,
-                                const At& at, BitWidth read_at) const {
+  [[nodiscard]] BitWidth stored(TensorId id, const std::vector<std::size_t>& tensors, const At& at,
+                                BitWidth read_at) const {
     const std::size_t tensor = tensors_->index(id);
     const auto& widths = tensors_->stored(tensor).widths;
     const auto found = std::find(tensors.begin(), tensors.end(), tensor);
@@ -302,8 +308,7 @@ class Builder {
       if (!follows) add_tensor(tensors, input);
     }
     add_tensor(tensors, layer.output);
-    plain_.push_back(
-        add_asked(id, static_cast<std::size_t>(group_of_[id]), std::move(tensors)));
+    plain_.push_back(add_asked(id, static_cast<std::size_t>(group_of_[id]), std::move(tensors)));
   }
 
   void ask_vector(LayerId id) {
@@ -463,7 +468,8 @@ class Builder {
                    Diagnostics& problems) {
     std::vector<LayerPoint> points;
     points.reserve(wanted_.size());
-    for (const Box& one : wanted_) points.push_back(point_at(asked_[one.asked], one.option, one.low));
+    for (const Box& one : wanted_)
+      points.push_back(point_at(asked_[one.asked], one.option, one.low));
     const std::vector<PointCost> costs = model.costs(points);
     for (std::size_t i = 0; i < costs.size(); ++i) {
       if (!costs[i].failure.empty()) {
@@ -473,9 +479,10 @@ class Builder {
       }
       Asked& asked = asked_[wanted_[i].asked];
       double* values =
-          &asked.values[place_of(asked, wanted_[i].option, wanted_[i].low) * metrics.size()];
+          asked.values.data() + place_of(asked, wanted_[i].option, wanted_[i].low) * metrics.size();
       for (std::size_t m = 0; m < metrics.size(); ++m) values[m] = costs[i].values[metrics[m]];
     }
+    wanted_.clear();
   }
 
   /// Share of the way along an axis of a box.
@@ -537,6 +544,39 @@ class Builder {
     return true;
   }
 
+  /// Fills the boxes of options that do not matter and takes them out, once the least costs of all
+  /// are known.
+  void drop_what_does_not_matter(std::vector<Box>& boxes, std::size_t metrics) {
+    LeastCosts least{built_.problem.groups, std::vector<double>(metrics, 0.0)};
+    for (Group& group : least.groups) {
+      for (Option& option : group.options) option.costs.assign(metrics, 0.0);
+    }
+    for (const Box& box : boxes) {
+      const auto& group = asked_[box.asked].group;
+      auto& costs = group ? least.groups[*group].options[box.option].costs : least.others;
+      for (std::size_t m = 0; m < metrics; ++m) costs[m] += value_at(box, box.low, m, metrics);
+    }
+    const std::vector<std::vector<bool>> matters = request_.matters(least);
+    if (matters.empty()) return;
+    std::erase_if(boxes, [&](const Box& box) {
+      const auto& group = asked_[box.asked].group;
+      if (!group || matters[*group][box.option]) return false;
+      fill_least(box, metrics);
+      return true;
+    });
+  }
+
+  /// What is inside a box costs no less than its lower end.
+  void fill_least(const Box& box, std::size_t metrics) {
+    Asked& asked = asked_[box.asked];
+    const std::size_t low = place_of(asked, box.option, box.low) * metrics;
+    for_each_point(asked, box, false, [&](const At& at) {
+      const std::size_t place = place_of(asked, box.option, at);
+      if (asked.known[place]) return;
+      std::copy_n(asked.values.data() + low, metrics, asked.values.data() + place * metrics);
+    });
+  }
+
   /// What was not asked for inside a box is what lies between its corners.
   void fill(const Box& box, std::size_t metrics) {
     Asked& asked = asked_[box.asked];
@@ -577,8 +617,9 @@ class Builder {
       At inside = at;
       for (std::size_t t = 0; t < inside.size(); ++t) inside[t] = std::max(at[t], whole.low[t]);
       if (inside == at) return;
-      std::copy_n(&asked.values[place_of(asked, whole.option, inside) * metrics], metrics,
-                  &asked.values[place_of(asked, whole.option, at) * metrics]);
+      double* values = asked.values.data();
+      std::copy_n(values + place_of(asked, whole.option, inside) * metrics, metrics,
+                  values + place_of(asked, whole.option, at) * metrics);
     });
   }
 

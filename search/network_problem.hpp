@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -25,6 +26,13 @@
 #include "search/problem.hpp"
 
 namespace widthwise {
+
+/// The groups with every option's costs at the fewest stored bits that it can have, and the sum of
+/// those of all layers that are no group.
+struct LeastCosts {
+  std::vector<Group> groups;
+  std::vector<double> others;  // per cost
+};
 
 struct NetworkProblemRequest {
   std::vector<BitWidth> weight_bits{2, 3, 4, 5, 6, 7, 8};      // ascending
@@ -39,6 +47,9 @@ struct NetworkProblemRequest {
   /// tile takes over.
   double stored_width_error = 0;
   std::vector<WidthPlan> exact_at = {};  // widths of the network that are costed all the same
+  /// With stored_width_error: which options of which groups are worth knowing closely. Others keep
+  /// their least costs at all stored widths, so that the problem's optimum is still a bound.
+  std::function<std::vector<std::vector<bool>>(const LeastCosts&)> matters = {};
 };
 
 struct NetworkProblem {

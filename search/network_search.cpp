@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <optional>
 #include <set>
 #include <utility>
@@ -16,6 +17,13 @@ namespace widthwise {
 namespace {
 
 constexpr const char* kLossName = "loss";
+
+// Of the rough problem that says which options matter: how well it is solved, and by what share of
+// its objective an option may be worse than the best of its group and still matter.
+constexpr double kRoughGap = 0.01;
+constexpr double kRoughTime = 1;
+constexpr double kMatteringShare = 0.05;
+constexpr double kMoreMatters = 5;  // times as much after every answer that was not confirmed
 
 /// Costs that the request names, each once, and those that are reported besides.
 std::vector<std::string> cost_names(const SearchRequest& request) {
@@ -101,6 +109,11 @@ class Search {
     problem_request_.homes =
         place_tensors(network_, resolve_widths(network_, widest), accelerator_);
     for (int round = 0; round < request_.most_rounds; ++round) {
+      // In the end all options matter.
+      problem_request_.matters = nullptr;
+      if (round + 2 < request_.most_rounds && may_leave_out()) {
+        problem_request_.matters = [this](const LeastCosts& least) { return what_matters(least); };
+      }
       solve();
       if (!outcome_.solution.choice) return std::move(outcome_);
       if (confirm()) break;
@@ -111,6 +124,67 @@ class Search {
  private:
   void say(const std::string& what) const {
     if (progress_) progress_(what);
+  }
+
+  /// Ties and limits that are shares of what is reachable take all options into account.
+  [[nodiscard]] bool may_leave_out() const {
+    return request_.stored_width_error > 0 && request_.ties.empty() &&
+           std::none_of(request_.budgets.begin(), request_.budgets.end(),
+                        [](const MetricBudget& budget) {
+                          return budget.form.kind == BudgetForm::Kind::fraction;
+                        });
+  }
+
+  /// Options whose charged objective, at their least costs, comes near that of the best option of
+  /// their group. Multipliers are those of the problem of least costs.
+  [[nodiscard]] std::vector<std::vector<bool>> what_matters(const LeastCosts& least) const {
+    Problem rough;
+    rough.costs = problem_request_.costs;
+    rough.groups = least.groups;
+    rough.groups.push_back({"", {{8, 8, 0, least.others}}});
+    Diagnostics problems;
+    complete(rough, request_, limits_, problems);
+    if (!problems.empty()) return {};
+    SolveOptions options;
+    options.gap = kRoughGap;
+    options.time_limit_s = kRoughTime;
+    const Solution solution = solve_checked(rough, options);
+    if (!solution.choice) return {};
+    const std::vector<double> prices = solution.shadow_prices();
+    const auto charged = [&](const Option& option) {
+      double value = rough.objective.loss * option.loss;
+      for (std::size_t c = 0; c < rough.costs.size(); ++c) {
+        value += rough.objective.costs[c] * option.costs[c];
+      }
+      for (std::size_t b = 0; b < rough.budgets.size(); ++b) {
+        const MetricId metric = rough.budgets[b].metric;
+        value += prices[b] * (metric == kLoss ? option.loss : option.costs[metric]);
+      }
+      return value;
+    };
+    const double slack = std::abs(solution.objective) * kMatteringShare *
+                         std::pow(kMoreMatters, static_cast<double>(outcome_.rounds.size()));
+    std::vector<std::vector<bool>> matters;
+    for (std::size_t g = 0; g < least.groups.size(); ++g) {
+      double best = std::numeric_limits<double>::infinity();
+      for (const Option& option : least.groups[g].options) best = std::min(best, charged(option));
+      auto& of_group = matters.emplace_back();
+      for (const Option& option : least.groups[g].options) {
+        of_group.push_back(charged(option) <= best + slack || is_named(g, option));
+      }
+    }
+    return matters;
+  }
+
+  /// Whether a limit refers to these widths, or an answer before had them.
+  [[nodiscard]] bool is_named(std::size_t group, const Option& option) const {
+    for (const MetricBudget& budget : request_.budgets) {
+      if (budget.form.kind == BudgetForm::Kind::share && budget.form.reference == option.widths()) {
+        return true;
+      }
+    }
+    return std::find(answers_.begin(), answers_.end(), std::pair{group, option.widths()}) !=
+           answers_.end();
   }
 
   void solve() {
@@ -181,7 +255,13 @@ class Search {
     if (outcome_.confirmed) return true;
 
     problem_request_.homes = place_tensors(network_, widths, accelerator_);
-    if (request_.stored_width_error > 0) problem_request_.exact_at.push_back(widths);
+    if (request_.stored_width_error > 0) {
+      problem_request_.exact_at.push_back(widths);
+      for (std::size_t g = 0; g < problem.groups.size(); ++g) {
+        answers_.emplace_back(g,
+                              problem.groups[g].options[(*outcome_.solution.choice)[g]].widths());
+      }
+    }
     factors_.assign(network_.layers().size(),
                     std::vector<double>(models_.fast->metrics().size(), 1.0));
     for (std::size_t i = 0; i < points.size(); ++i) {
@@ -204,6 +284,7 @@ class Search {
   std::vector<std::size_t> metrics_, confirm_metrics_;  // of the problem's costs
   std::vector<double> limits_;                          // of the first round, kept
   std::vector<std::vector<double>> factors_;
+  std::vector<std::pair<std::size_t, LayerWidths>> answers_;  // of rounds before, by group
   SearchOutcome outcome_;
 };
 

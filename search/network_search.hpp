@@ -40,7 +40,7 @@ struct SearchRequest {
   std::vector<std::vector<std::string>> ties;  // layers of the same widths
   std::vector<std::string> report_costs;       // further metrics to total up
   SolveOptions solve = {};
-  double tolerance = 0.005;  // between predicted and simulated totals, relative
+  double tolerance = 0.005;       // between predicted and simulated totals, relative
   double stored_width_error = 0;  // of the problem's costs (network_problem.hpp)
   int most_rounds = 5;
 };

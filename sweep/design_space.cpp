@@ -25,13 +25,12 @@ constexpr const char* kSramName = "sram_bytes";
 
 double area_of(const Accelerator& accelerator, const EnergyTable& energy) {
   constexpr double kSquareMicrometresPerSquareMillimetre = 1e6;
-  return estimate_area(accelerator, energy).total().count() /
-         kSquareMicrometresPerSquareMillimetre;
+  return estimate_area(accelerator, energy).total().count() / kSquareMicrometresPerSquareMillimetre;
 }
 
 double sram_of(const Memory& memory) {
-  Bytes sum = memory.input_buffer.capacity + memory.weight_buffer.capacity +
-              memory.output_buffer.capacity;
+  Bytes sum =
+      memory.input_buffer.capacity + memory.weight_buffer.capacity + memory.output_buffer.capacity;
   if (memory.scratchpad) sum += memory.scratchpad->capacity;
   return static_cast<double>(sum.count());
 }
@@ -42,9 +41,7 @@ std::string first_message(const InputError& error) {
   return first.place.file.empty() ? first.message : first.place.file + ": " + first.message;
 }
 
-bool is_key(const SpaceAxis& axis) {
-  return axis.key != kAcceleratorAxis && axis.key != kBitsAxis;
-}
+bool is_key(const SpaceAxis& axis) { return axis.key != kAcceleratorAxis && axis.key != kBitsAxis; }
 
 bool holds(double value) { return value != 0 && !std::isnan(value); }
 
@@ -120,7 +117,8 @@ void DesignSpace::add_base(const Given& given, Diagnostics& problems) {
 void DesignSpace::compile(Diagnostics& problems) {
   for (const DerivedKey& key : space_.derived) {
     try {
-      derived_.push_back({&key, Expression(key.expression, key.place, join_path("derived", key.key))});
+      derived_.push_back(
+          {&key, Expression(key.expression, key.place, join_path("derived", key.key))});
     } catch (const InputError& error) {
       problems.append(error.diagnostics());
     }
@@ -190,8 +188,7 @@ void DesignSpace::check_axes(Diagnostics& problems) const {
     for (const std::string& value : axis.values) {
       std::string message;
       const bool taken = std::any_of(bases_.begin(), bases_.end(), [&](const Base& base) {
-        for (const std::vector<std::string>* others :
-             {&firsts, &space_.overrides}) {
+        for (const std::vector<std::string>* others : {&firsts, &space_.overrides}) {
           std::vector<std::string> set = *others;
           set.push_back(axis.key + '=' + value);
           try {
@@ -304,18 +301,32 @@ const EnergyTable& DesignSpace::energy(const std::string& path) const {
 std::variant<Machine, Excluded> DesignSpace::machine(std::uint64_t cell) const {
   const std::vector<std::size_t> at = coordinates(cell);
   const Base& base = base_at(at);
-  Machine machine;
-  machine.accelerator_name = base.name;
-  machine.bits = space_.bits;
-  machine.overrides = space_.overrides;
+  std::string bits = space_.bits;
+  std::vector<std::string> words = space_.overrides;
   for (std::size_t a = 0; a < at.size(); ++a) {
     const SpaceAxis& axis = space_.axes[a];
     if (bits_axis_ == a) {
-      machine.bits = axis.values[at[a]];
+      bits = axis.values[at[a]];
     } else if (accelerator_axis_ != a) {
-      machine.overrides.push_back(axis.key + '=' + axis.values[at[a]]);
+      words.push_back(axis.key + '=' + axis.values[at[a]]);
     }
   }
+  std::vector<std::string> overrides = words;
+  words.push_back(base.path);
+  if (!last_ || words != last_words_) {
+    last_ = make(base, std::move(overrides));
+    last_words_ = std::move(words);
+  }
+  std::variant<Machine, Excluded> made = *last_;
+  if (auto* machine = std::get_if<Machine>(&made)) machine->bits = std::move(bits);
+  return made;
+}
+
+std::variant<Machine, Excluded> DesignSpace::make(const Base& base,
+                                                  std::vector<std::string> overrides) const {
+  Machine machine;
+  machine.accelerator_name = base.name;
+  machine.overrides = std::move(overrides);
   try {
     for (const CompiledDerived& derived : derived_) {
       const DerivedKey& key = *derived.key;
@@ -329,8 +340,8 @@ std::variant<Machine, Excluded> DesignSpace::machine(std::uint64_t cell) const {
         const auto value =
             derived.expression.value(numbers_of(before, energy(before.energy_table)));
         if (!value || !std::isfinite(*value)) {
-          return Excluded{fmt::format("derived.{}: '{}' has no value here", key.key,
-                                      key.expression)};
+          return Excluded{
+              fmt::format("derived.{}: '{}' has no value here", key.key, key.expression)};
         }
         text = key_text({*value, unit_of(before, key.key)});
       } else {
@@ -344,8 +355,8 @@ std::variant<Machine, Excluded> DesignSpace::machine(std::uint64_t cell) const {
           }
         }
         if (!text) {
-          return Excluded{fmt::format("derived.{}: '{}' holds at none of its values", key.key,
-                                      key.expression)};
+          return Excluded{
+              fmt::format("derived.{}: '{}' holds at none of its values", key.key, key.expression)};
         }
       }
       machine.overrides.push_back(key.key + '=' + *text);
@@ -355,10 +366,10 @@ std::variant<Machine, Excluded> DesignSpace::machine(std::uint64_t cell) const {
     machine.energy = &energy(machine.accelerator.energy_table);
     machine.area_mm2 = area_of(machine.accelerator, *machine.energy);
     const Expression::Lookup numbers = numbers_of(machine.accelerator, *machine.energy);
-    for (std::size_t i = 0; i < constraints_.size(); ++i) {
-      const auto value = constraints_[i].value(numbers);
+    for (const Expression& constraint : constraints_) {
+      const auto value = constraint.value(numbers);
       if (!value || !holds(*value)) {
-        return Excluded{fmt::format("'{}' does not hold", constraints_[i].text())};
+        return Excluded{fmt::format("'{}' does not hold", constraint.text())};
       }
     }
   } catch (const InputError& error) {

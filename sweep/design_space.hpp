@@ -67,6 +67,8 @@ class DesignSpace {
   void check_derived(Diagnostics& problems) const;
   void check_axes(Diagnostics& problems) const;
   void check_names(Diagnostics& problems) const;
+  [[nodiscard]] std::variant<Machine, Excluded> make(const Base& base,
+                                                     std::vector<std::string> overrides) const;
   [[nodiscard]] const Base& base_at(const std::vector<std::size_t>& coordinates) const;
   [[nodiscard]] Accelerator parse(const Base& base, const std::vector<std::string>& set) const;
   [[nodiscard]] const EnergyTable& energy(const std::string& path) const;
@@ -78,6 +80,9 @@ class DesignSpace {
   std::vector<CompiledDerived> derived_;
   std::vector<Expression> constraints_;
   mutable std::map<std::string, EnergyTable> energy_;  // by path
+  // Cells that differ in widths alone follow one another.
+  mutable std::vector<std::string> last_words_;  // what the last machine was made of
+  mutable std::optional<std::variant<Machine, Excluded>> last_;
 };
 
 /// What expressions may ask of a machine besides its keys: area_mm2, and sram_bytes of all buffers

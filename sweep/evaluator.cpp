@@ -67,11 +67,11 @@ std::string shape_text(const Network& network, const Layer& layer) {
   std::string text = fmt::format("{} {} {} {} {}", layer.name, to_string(layer.kind), layer.op,
                                  layer.weights, layer.biases);
   if (const auto& c = layer.compute) {
-    text += fmt::format(
-        "; {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {}", c->batch, c->groups,
-        c->in_channels, c->out_channels, c->in_h, c->in_w, c->out_h, c->out_w, c->kernel_h,
-        c->kernel_w, c->stride_h, c->stride_w, c->dilation_h, c->dilation_w, c->pad_top,
-        c->pad_left, c->repeat, c->second_operand_is_activation);
+    text += fmt::format("; {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {}", c->batch,
+                        c->groups, c->in_channels, c->out_channels, c->in_h, c->in_w, c->out_h,
+                        c->out_w, c->kernel_h, c->kernel_w, c->stride_h, c->stride_w, c->dilation_h,
+                        c->dilation_w, c->pad_top, c->pad_left, c->repeat,
+                        c->second_operand_is_activation);
   }
   if (const auto& v = layer.vector) {
     text += fmt::format("; {} {} {}", v->input_elements, v->output_elements, v->operations);
@@ -136,9 +136,9 @@ Evaluator::Evaluator(const DesignSpace& design, MakeCostModel make_model,
       }
       for (const Network& other : networks_) {
         if (plain_name(other.name()) != plain_name(read.network.name())) continue;
-        problems.error(said.name.place, said.name.key,
-                       fmt::format("is called '{}', as another network of the space is",
-                                   read.network.name()));
+        problems.error(
+            said.name.place, said.name.key,
+            fmt::format("is called '{}', as another network of the space is", read.network.name()));
       }
       networks_.push_back(std::move(read.network));
       losses_.push_back(std::move(table));
@@ -196,8 +196,8 @@ double Evaluator::loss_at(std::size_t network, const WidthPlan& widths) const {
   return sum;
 }
 
-bool Evaluator::search(std::size_t index, const Machine& machine, CostModel& fast,
-                       CostModel& model, MachineResult& result) const {
+bool Evaluator::search(std::size_t index, const Machine& machine, CostModel& fast, CostModel& model,
+                       MachineResult& result) const {
   const Network& network = networks_[index];
   const SearchOutcome outcome = search_network(network, machine.accelerator, {&fast, &model},
                                                losses_[index], *space_.space().search);
@@ -205,8 +205,7 @@ bool Evaluator::search(std::size_t index, const Machine& machine, CostModel& fas
   const Solution& solution = outcome.solution;
   if (!solution.choice) {
     const bool infeasible = solution.status == SolveStatus::infeasible;
-    result.status =
-        infeasible ? MachineResult::Status::infeasible : MachineResult::Status::failed;
+    result.status = infeasible ? MachineResult::Status::infeasible : MachineResult::Status::failed;
     result.reason = network.name() + ": " +
                     (solution.shortfall ? shortfall_text(problem, *solution.shortfall)
                                         : std::string(to_string(solution.status)));
@@ -302,7 +301,8 @@ MachineResult Evaluator::evaluate(std::uint64_t cell) const {
       return result;
     }
     result.status = MachineResult::Status::excluded;
-    result.reason = first.place.file.empty() ? first.message : first.place.file + ": " + first.message;
+    result.reason =
+        first.place.file.empty() ? first.message : first.place.file + ": " + first.message;
     return result;
   }
   sums[edp] = sums[latency] * sums[energy] / kPicojoulesPerJoule;

@@ -28,8 +28,8 @@ struct MachineResult {
     failed,      // its worker crashed or took too long, or it could not be costed
   };
   Status status = Status::failed;
-  std::string reason;          // empty if done
-  std::vector<double> values;  // as Evaluator::metrics(); empty unless done
+  std::string reason;                // empty if done
+  std::vector<double> values;        // as Evaluator::metrics(); empty unless done
   std::vector<std::string> derived;  // values of the derived keys; empty if excluded
   /// Per network, of its layers with multiply-accumulates: "w8a8 w4a4 ..."; at fixed widths empty.
   std::vector<std::string> widths;
@@ -39,14 +39,14 @@ struct MachineResult {
 std::string_view to_string(MachineResult::Status status);
 
 /// Makes the cost model of a network on a machine. The memo outlives it.
-using MakeCostModel = std::function<std::unique_ptr<CostModel>(
-    const Network&, const Machine&, Fidelity fidelity, CostStore* memo)>;
+using MakeCostModel = std::function<std::unique_ptr<CostModel>(const Network&, const Machine&,
+                                                               Fidelity fidelity, CostStore* memo)>;
 
 class Evaluator {
  public:
   /// Reads networks and losses. Throws InputError, all at once. `assignment_of` reads what the
   /// space or its axis `bits` names.
-  Evaluator(const DesignSpace& space, MakeCostModel make_model,
+  Evaluator(const DesignSpace& design, MakeCostModel make_model,
             const std::function<Assignment(const Given&)>& assignment_of);
 
   /// sweep_metrics() that there are; with several networks then theirs, "resnet18.latency_s".
@@ -59,21 +59,21 @@ class Evaluator {
 
   /// Widths of a network at a machine: what was found for it, or what stands in the space.
   [[nodiscard]] Assignment assignment(const Machine& machine, const MachineResult& result,
-                                      std::size_t network) const;
+                                      std::size_t index) const;
 
   /// Of everything besides the space's own text that results follow from.
   [[nodiscard]] std::string identity() const;
 
  private:
   /// Finds a network's widths on the machine; false after the result says why there are none.
-  [[nodiscard]] bool search(std::size_t network, const Machine& machine, CostModel& fast,
+  [[nodiscard]] bool search(std::size_t index, const Machine& machine, CostModel& fast,
                             CostModel& model, MachineResult& result) const;
   [[nodiscard]] double loss_at(std::size_t network, const WidthPlan& widths) const;
 
   const DesignSpace& space_;
   MakeCostModel make_model_;
   std::vector<Network> networks_;
-  std::vector<CostTable> losses_;  // per network; without rows: none
+  std::vector<CostTable> losses_;                                // per network; without rows: none
   std::vector<std::pair<std::string, Assignment>> assignments_;  // by text
   std::vector<std::string> metrics_;
   bool has_loss_ = false;

@@ -47,8 +47,8 @@ std::vector<std::string> lines_in(std::string_view text) {
 }
 
 constexpr MachineResult::Status kStatuses[] = {
-    MachineResult::Status::done, MachineResult::Status::infeasible,
-    MachineResult::Status::excluded, MachineResult::Status::failed};
+    MachineResult::Status::done, MachineResult::Status::infeasible, MachineResult::Status::excluded,
+    MachineResult::Status::failed};
 
 }  // namespace
 
@@ -60,10 +60,10 @@ struct PointStore::Data {
   Statement has, find, put;
 
   [[noreturn]] void fail() const {
-    throw InputError(folder.place, folder.key,
-                     fmt::format("'{}': {}", file,
-                                 database ? sqlite3_errmsg(database.get())
-                                          : "not enough memory for SQLite"));
+    throw InputError(
+        folder.place, folder.key,
+        fmt::format("'{}': {}", file,
+                    database ? sqlite3_errmsg(database.get()) : "not enough memory for SQLite"));
   }
 
   void run(const std::string& sql) const {
@@ -137,7 +137,8 @@ PointStore::PointStore(const std::string& file, const Given& folder,
   // missing, and nothing is corrupt.
   data.run("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL");
   std::string columns = "status, reason, derived, widths";
-  std::string types = "status TEXT NOT NULL, reason TEXT NOT NULL, derived TEXT NOT NULL, widths TEXT NOT NULL";
+  std::string types =
+      "status TEXT NOT NULL, reason TEXT NOT NULL, derived TEXT NOT NULL, widths TEXT NOT NULL";
   std::string places = "?2, ?3, ?4, ?5";
   for (std::size_t m = 0; m < data.metrics.size(); ++m) {
     columns += ", " + quoted_name(data.metrics[m]);
@@ -225,8 +226,7 @@ void PointStore::for_each(
     const std::function<void(std::uint64_t cell, const MachineResult& result)>& visit) const {
   std::string columns = "cell, status, reason, derived, widths";
   for (const std::string& metric : data_->metrics) columns += ", " + quoted_name(metric);
-  const Statement statement =
-      data_->prepare("SELECT " + columns + " FROM points ORDER BY cell");
+  const Statement statement = data_->prepare("SELECT " + columns + " FROM points ORDER BY cell");
   while (data_->step(statement.get())) {
     visit(static_cast<std::uint64_t>(sqlite3_column_int64(statement.get(), 0)),
           data_->result_in(statement.get(), 1));

@@ -84,10 +84,10 @@ struct Space {
   std::vector<DerivedKey> derived;     // in order: later ones may use earlier ones
   std::vector<Condition> constraints;  // a machine at which one is 0 is left out
   std::vector<SpaceNetwork> networks;
-  std::string bits;                       // assignment at every machine: a path or "w4a4"
-  std::optional<SearchRequest> search;    // or the best widths of each
+  std::string bits;                     // assignment at every machine: a path or "w4a4"
+  std::optional<SearchRequest> search;  // or the best widths of each
   Fidelity fidelity = Fidelity::analytic;
-  std::vector<std::string> objectives;    // metrics, all to be small
+  std::vector<std::string> objectives;           // metrics, all to be small
   std::vector<std::vector<std::size_t>> fronts;  // indices of two or three objectives
   StrategySettings strategy;
   std::string identity;  // text of all that results follow from; two sweeps with one are one

@@ -24,9 +24,9 @@ using RunCells = std::function<void(
     const std::function<void(std::uint64_t cell, const MachineResult& result)>& done)>;
 
 struct LocalOptions {
-  std::size_t jobs = 1;                            // worker processes
+  std::size_t jobs = 1;                           // worker processes
   std::chrono::milliseconds time_limit{600'000};  // of one cell; then it has failed
-  std::function<void()> waiting = {};              // once a second at least, as long as it runs
+  std::function<void()> waiting = {};             // once a second at least, as long as it runs
 };
 
 /// In worker processes of this machine. A worker that crashes or takes too long costs its cell.

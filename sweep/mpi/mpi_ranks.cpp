@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <optional>
@@ -13,6 +14,7 @@
 #include <mpi.h>
 
 #include "models/base/error.hpp"
+#include "models/base/units.hpp"
 
 namespace widthwise {
 
@@ -24,13 +26,24 @@ using Clock = std::chrono::steady_clock;
 constexpr int kIdle = 1;    // wants cells
 constexpr int kResult = 2;  // a cell, then its packed result
 constexpr int kAlive = 3;   // still at it
-constexpr int kCells = 4;   // to evaluate; none: dismissed
+constexpr int kGone = 4;    // was dismissed, and evaluates no more
+constexpr int kCells = 5;   // to evaluate; none: dismissed
+constexpr int kEnd = 6;     // in which of two ways: kTogether or kAlone
 
-constexpr std::chrono::milliseconds kPause{1};       // MPI's own waiting would take a processor
-constexpr std::chrono::seconds kBetweenSigns{1};     // of life
-constexpr std::chrono::seconds kLostAfter{30};       // without one
-constexpr std::size_t kRounds = 4;                   // a rank comes for cells about so often
-constexpr std::size_t kMostCells = 64;               // at once
+constexpr std::chrono::milliseconds kPause{1};    // MPI's own waiting would take a processor
+constexpr std::chrono::seconds kBetweenSigns{1};  // of life
+constexpr int kLostAfterSeconds = 30;             // without one
+constexpr std::size_t kRounds = 4;                // a rank comes for cells about so often
+constexpr std::size_t kMostCells = 64;            // at once
+
+/// Of $WIDTHWISE_MPI_SILENCE, if that is a number of seconds of which several signs fit in.
+std::chrono::seconds silence_of_the_lost() {
+  constexpr std::int64_t kLeast = 3;
+  constexpr std::int64_t kMost = 86'400;
+  const char* said = std::getenv("WIDTHWISE_MPI_SILENCE");
+  const auto seconds = said != nullptr ? parse_integer(said) : std::nullopt;
+  return std::chrono::seconds(std::clamp(seconds.value_or(kLostAfterSeconds), kLeast, kMost));
+}
 
 std::optional<MPI_Status> message_for_us() {
   int is_there = 0;
@@ -52,6 +65,9 @@ void send(int rank, int tag, const std::string& bytes) {
   MPI_Send(bytes.data(), static_cast<int>(bytes.size()), MPI_BYTE, rank, tag, MPI_COMM_WORLD);
 }
 
+const std::string kTogether = "t";  // MPI_Finalize, for which all ranks wait
+const std::string kAlone = "a";     // without it, since some never come there
+
 std::string packed_cells(const std::vector<std::uint64_t>& cells) {
   std::string bytes(cells.size() * sizeof(std::uint64_t), '\0');
   if (!cells.empty()) std::memcpy(bytes.data(), cells.data(), bytes.size());
@@ -71,6 +87,7 @@ struct MpiRanks::Data {
   struct Other {
     bool is_lost = false;
     bool is_idle = false;
+    bool is_gone = false;
     std::set<std::uint64_t> cells;  // that it is at
     Clock::time_point heard = Clock::now();
   };
@@ -78,6 +95,7 @@ struct MpiRanks::Data {
   int rank = 0;
   int size = 1;
   int exit_code = 0;
+  std::chrono::seconds lost_after = silence_of_the_lost();
   std::vector<Other> others;  // by rank; that of rank 0 is unused
 
   [[nodiscard]] int lost() const {
@@ -93,6 +111,7 @@ struct MpiRanks::Data {
     if (other.is_lost) return;  // it was only slow, and its cells are somebody else's now
     other.heard = Clock::now();
     if (status.MPI_TAG == kIdle) other.is_idle = true;
+    if (status.MPI_TAG == kGone) other.is_gone = true;
     if (status.MPI_TAG != kResult) return;
     std::uint64_t cell = 0;
     ensure(bytes.size() > sizeof cell, "a result has a cell");
@@ -125,7 +144,7 @@ struct MpiRanks::Data {
       for (int r = 1; r < size; ++r) {
         Other& other = others[static_cast<std::size_t>(r)];
         if (other.is_lost) continue;
-        if (Clock::now() - other.heard > kLostAfter) {
+        if (Clock::now() - other.heard > lost_after) {
           other.is_lost = true;
           waiting.insert(waiting.begin(), other.cells.begin(), other.cells.end());
           other.cells.clear();
@@ -138,10 +157,33 @@ struct MpiRanks::Data {
     }
   }
 
+  /// Tells the others that there is nothing more, hears who is still there, and how all end.
+  void dismiss() {
+    const auto is_left = [](const Other& other) { return !other.is_lost && !other.is_gone; };
+    for (int r = 1; r < size; ++r) {
+      Other& other = others[static_cast<std::size_t>(r)];
+      other.heard = Clock::now();
+      if (is_left(other)) send(r, kCells, "");
+    }
+    while (std::any_of(others.begin() + 1, others.end(), is_left)) {
+      for (auto status = message_for_us(); status; status = message_for_us()) {
+        take(*status, [](std::uint64_t, const MachineResult&) {});
+      }
+      for (Other& other : std::span(others).subspan(1)) {
+        if (is_left(other) && Clock::now() - other.heard > lost_after) other.is_lost = true;
+      }
+      std::this_thread::sleep_for(kPause);
+    }
+    for (int r = 1; r < size; ++r) {
+      if (!others[static_cast<std::size_t>(r)].is_lost) {
+        send(r, kEnd, lost() > 0 ? kAlone : kTogether);
+      }
+    }
+  }
+
   void hand_out(int to, std::deque<std::uint64_t>& waiting, std::size_t jobs) {
     const std::size_t share = waiting.size() / (static_cast<std::size_t>(size - 1) * kRounds);
-    const std::size_t count =
-        std::min(waiting.size(), std::clamp(share, jobs, kMostCells * jobs));
+    const std::size_t count = std::min(waiting.size(), std::clamp(share, jobs, kMostCells * jobs));
     const std::vector<std::uint64_t> cells(waiting.begin(),
                                            waiting.begin() + static_cast<std::ptrdiff_t>(count));
     waiting.erase(waiting.begin(), waiting.begin() + static_cast<std::ptrdiff_t>(count));
@@ -161,13 +203,26 @@ MpiRanks::MpiRanks(int& argc, char**& argv) : data_(std::make_unique<Data>()) {
 }
 
 MpiRanks::~MpiRanks() {
-  if (data_->rank == 0) {
-    for (int r = 1; r < data_->size; ++r) {
-      if (!data_->others[static_cast<std::size_t>(r)].is_lost) send(r, kCells, "");
+  if (data_->rank > 0) {
+    send(0, kGone, "");
+    std::string how;
+    while (how.empty()) {
+      const auto status = message_for_us();
+      if (!status) {
+        std::this_thread::sleep_for(kPause);
+      } else if (std::string bytes = receive(*status); status->MPI_TAG == kEnd) {
+        how = std::move(bytes);
+      }
+    }
+    if (how == kAlone) std::_Exit(0);
+  } else {
+    data_->dismiss();
+    if (data_->lost() > 0) {
+      // What the others do by themselves, a launcher that lets them live would not do for us.
+      std::this_thread::sleep_for(kBetweenSigns);
+      MPI_Abort(MPI_COMM_WORLD, data_->exit_code);
     }
   }
-  // Ranks that are lost never come to MPI_Finalize, where all would wait for them.
-  if (data_->lost() > 0) MPI_Abort(MPI_COMM_WORLD, data_->exit_code);
   MPI_Finalize();
 }
 

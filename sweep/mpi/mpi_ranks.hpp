@@ -2,11 +2,13 @@
 // evaluate, each in worker processes of its own. Cells go to whoever is idle, so that the result is
 // that of a single process.
 //
-// A rank that is lost (killed, its node gone) is known by its silence; its cells go to others, and
-// if none is left rank 0 evaluates them. That needs a launcher which lets the others live (Open
+// A rank that is lost (killed, its node gone) is known by its silence, of 30 s unless
+// $WIDTHWISE_MPI_SILENCE says otherwise; its cells go to others, and if none is left rank 0
+// evaluates them. That needs a launcher which lets the others live (Open
 // MPI: mpirun --enable-recovery); by default a launcher ends the job, and the sweep is resumed.
 //
-// Ignores: that rank 0 may be lost. Then the job ends, and the sweep is resumed.
+// Ignores: that rank 0 may be lost. A launcher then ends the job, and the sweep is resumed; one
+// that lets the others live leaves them waiting, until somebody ends them.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,9 @@
-// Prints a page to look at and to test in a browser: what a report of a search would hold, or, with
-// the argument "hostile", texts that try to break out of it.
+// Prints a page to look at and to test in a browser, by its argument:
+//   report   what a report of a search would hold
+//   sweep    1,024 machines on parallel axes, their front, and details of some
+//   large    5,000 machines and 60 details
+//   hostile  texts that try to break out of the page
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <string>
@@ -184,6 +188,172 @@ HtmlPage report() {
           .parts = {front(), widths(), energy(), cloud(), few_bars(), log_bars(), layers()}};
 }
 
+// ---- machines
+
+struct Machine {
+  std::string id;
+  double rows = 0, columns = 0, buffer = 0, bandwidth = 0, engine = 0;
+  double area = 0, energy = 0, latency = 0;
+  bool on_front = false;
+};
+
+const std::vector<std::string> kEngines{"fused", "bit-serial", "fixed 8 bits"};
+
+/// Sizes at random, figures that follow from them; sorted by latency. On the front are those that
+/// none is faster than with less area.
+std::vector<Machine> machines(std::size_t count) {
+  std::vector<Machine> all(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    Machine& machine = all[i];
+    machine.rows = std::exp2(3 + std::floor(5 * wobble(i, 31)));
+    machine.columns = std::exp2(3 + std::floor(5 * wobble(i, 32)));
+    machine.buffer = std::exp2(4 + std::floor(7 * wobble(i, 33)));
+    machine.bandwidth = std::exp2(1 + std::floor(5 * wobble(i, 34)));
+    machine.engine = std::floor(3 * wobble(i, 35));
+    const double units = machine.rows * machine.columns;
+    machine.area = 0.002 * units * (1 + machine.engine / 3) + 0.004 * machine.buffer + 0.1;
+    machine.latency = 900 / units * (1 + machine.engine) + 40 / machine.bandwidth +
+                      60 / machine.buffer + wobble(i, 36);
+    machine.energy = 4 + 0.02 * machine.latency * machine.area + 12 / std::sqrt(machine.buffer);
+  }
+  std::sort(all.begin(), all.end(),
+            [](const Machine& a, const Machine& b) { return a.latency < b.latency; });
+  double least_area = all.front().area + 1;
+  for (std::size_t i = 0; i < count; ++i) {
+    all[i].id = fmt::format("machine-{}", i + 1);
+    all[i].on_front = all[i].area < least_area;
+    least_area = std::min(least_area, all[i].area);
+  }
+  return all;
+}
+
+std::string name_of(const Machine& machine) {
+  return fmt::format("{}: {} x {}, {} KiB", machine.id, machine.rows, machine.columns,
+                     machine.buffer);
+}
+
+ParallelAxes axes_of(const std::vector<Machine>& all) {
+  ParallelAxes axes;
+  axes.title = "Machines";
+  axes.axes = {
+      {"engine", false, kEngines}, {"rows", true},       {"columns", true}, {"buffer (KiB)", true},
+      {"DRAM (GB/s)", true},       {"area (mm2)", true}, {"energy (mJ)"},   {"latency (ms)", true}};
+  for (const Machine& machine : all) {
+    axes.lines.push_back({name_of(machine),
+                          {machine.engine, machine.rows, machine.columns, machine.buffer,
+                           machine.bandwidth, machine.area, machine.energy, machine.latency},
+                          machine.on_front,
+                          machine.id});
+  }
+  axes.lines_name = "machines";
+  axes.marked_name = "on the front";
+  axes.caption = "Every line is a machine.";
+  return axes;
+}
+
+Chart area_and_latency(const std::vector<Machine>& all) {
+  Chart chart;
+  chart.title = "Area and latency";
+  chart.x_label = "latency (ms)";
+  chart.y_label = "area (mm2)";
+  chart.log_x = chart.log_y = true;
+  chart.series = {named("on the front"), named("fused"), named("bit-serial"),
+                  named("fixed 8 bits")};
+  chart.series[0].stepped = true;
+  for (std::size_t i = 1; i < 4; ++i) {
+    chart.series[i].faint = true;
+  }
+  for (const Machine& machine : all) {
+    Series& series = chart.series[machine.on_front ? 0 : 1 + std::size_t(machine.engine)];
+    series.x.push_back(machine.latency);
+    series.y.push_back(machine.area);
+    series.notes.push_back(name_of(machine));
+    series.keys.push_back(machine.id);
+  }
+  return chart;
+}
+
+Chart front_energy(const std::vector<Machine>& all) {
+  Chart chart;
+  chart.kind = Chart::Kind::bars;
+  chart.title = "Energy of the front";
+  chart.x_label = "machine";
+  chart.y_label = "energy (mJ)";
+  chart.series = {named("energy")};
+  for (const Machine& machine : all) {
+    if (machine.on_front) {
+      chart.categories.push_back(machine.id);
+      chart.series[0].y.push_back(machine.energy);
+      chart.series[0].keys.push_back(machine.id);
+    }
+  }
+  return chart;
+}
+
+HtmlTable table_of(const std::vector<Machine>& all) {
+  HtmlTable table{.title = "All machines",
+                  .columns = {"machine", "engine", "area (mm2)", "energy (mJ)", "latency (ms)"},
+                  .rows = {},
+                  .caption = "Those with a link have details.",
+                  .keys = {}};
+  for (const Machine& machine : all) {
+    table.rows.push_back(
+        {machine.id, kEngines[std::size_t(machine.engine)], fmt::format("{:.3f}", machine.area),
+         fmt::format("{:.2f}", machine.energy), fmt::format("{:.2f}", machine.latency)});
+    table.keys.push_back(machine.id);
+  }
+  return table;
+}
+
+/// Layers as many as those of a large transformer.
+HtmlDetail detail_of(const Machine& machine, std::size_t seed) {
+  HtmlTable table{.title = "Widths",
+                  .columns = {"layer", "weights (bits)", "activations (bits)"},
+                  .rows = {},
+                  .caption = ""};
+  Chart energy;
+  energy.kind = Chart::Kind::stacked_bars;
+  energy.title = "Energy per layer";
+  energy.x_label = "layer";
+  energy.y_label = "energy (uJ)";
+  energy.series = {named("compute"), named("buffers"), named("DRAM")};
+  for (std::size_t i = 0; i < 150; ++i) {
+    const std::string layer = fmt::format("encoder.layer.{}.attention.{}", i / 12, i % 12);
+    table.rows.push_back({layer, fmt::to_string(2 + (i + seed) % 7), fmt::to_string(4 + i % 5)});
+    energy.categories.push_back(layer);
+    for (std::size_t p = 0; p < 3; ++p) {
+      energy.series[p].y.push_back(std::floor(900 * wobble(i, p + seed)));
+    }
+  }
+  Chart cycles = energy;
+  cycles.kind = Chart::Kind::bars;
+  cycles.title = "Cycles per layer";
+  cycles.y_label = "time (kcycles)";
+  HtmlDetail detail{.id = machine.id,
+                    .title = name_of(machine),
+                    .facts = {{"Area", fmt::format("{:.3f} mm2", machine.area)},
+                              {"Latency", fmt::format("{:.2f} ms", machine.latency)}},
+                    .parts = {front(), few_bars(), energy, cycles, table}};
+  return detail;
+}
+
+HtmlPage sweep(std::size_t machine_count, std::size_t detail_count) {
+  const std::vector<Machine> all = machines(machine_count);
+  HtmlPage page{.title = "Machines for resnet50",
+                .facts = {{"Network", "resnet50"}, {"Machines", fmt::to_string(all.size())}},
+                .parts = {axes_of(all), area_and_latency(all), front_energy(all), table_of(all)}};
+  for (const bool on_front : {true, false}) {
+    for (const Machine& machine : all) {
+      if (machine.on_front == on_front && page.details.size() < detail_count) {
+        page.details.push_back(detail_of(machine, page.details.size()));
+      }
+    }
+  }
+  return page;
+}
+
+// ---- texts that try to break out
+
 HtmlPage hostile() {
   const std::string evil =
       "</script><b onmouseover='alert(1)'>\"&amp;<!--\n<script>alert(2)</script>";
@@ -204,13 +374,31 @@ HtmlPage hostile() {
                         .rows = {{evil, "2"}, {"a,\"b\"", "-10"}, {"", "-"}, {"x10", "1,000"}},
                         .caption = evil};
   const HtmlTable no_rows{.title = "no rows", .columns = {"a"}, .rows = {}, .caption = ""};
-  return {.title = evil, .facts = {{evil, evil}}, .parts = {bars, points, nothing, table, no_rows}};
+  ParallelAxes axes;
+  axes.title = axes.lines_name = axes.marked_name = axes.caption = evil;
+  axes.axes = {{evil, false, {evil, "__proto__"}}, {"a"}, {"b", true}};
+  axes.lines = {{evil, {0, 1, 1}, true, evil}, {"constructor", {1, 1, 5}, false, "__proto__"}};
+  ParallelAxes no_lines;
+  no_lines.title = "no lines";
+  no_lines.axes = {{"a"}, {"b"}};
+  const HtmlTable keyed{.title = "keyed",
+                        .columns = {"a"},
+                        .rows = {{evil}, {"1"}, {"2"}},
+                        .caption = "",
+                        .keys = {evil, "__proto__", "constructor"}};
+  return {.title = evil,
+          .facts = {{evil, evil}},
+          .parts = {bars, points, nothing, table, no_rows, axes, no_lines, keyed},
+          .details = {{"constructor", evil, {{evil, evil}}, {table}}, {"__proto__", evil, {}, {}}}};
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const bool is_hostile = argc > 1 && std::string_view(argv[1]) == "hostile";
-  const std::string text = html_text(is_hostile ? hostile() : report());
+  const std::string_view name = argc > 1 ? argv[1] : "report";
+  const std::string text = html_text(name == "sweep"     ? sweep(1024, 12)
+                                     : name == "large"   ? sweep(5000, 60)
+                                     : name == "hostile" ? hostile()
+                                                         : report());
   return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() ? 0 : 1;
 }

@@ -53,7 +53,7 @@ set: {engine.rows: 8, memory.dram.bandwidth: 25.6 GB/s, engine.supported_bits: [
 batch: 4
 ignore: [Dropout, Identity]
 ideal_memory: true
-outputs: {json: a.json, csv: b.csv, trace: c.json, vcd: d.vcd}
+outputs: {json: a.json, csv: b.csv, trace: c.json, vcd: d.vcd, report: e.html}
 )");
   CHECK(texts(request.parameters) == std::vector<std::string>{"sequence_length=256", "layers=2"});
   CHECK(request.bits->text == "w4a4");
@@ -68,6 +68,7 @@ outputs: {json: a.json, csv: b.csv, trace: c.json, vcd: d.vcd}
   CHECK(request.csv->text == "b.csv");
   CHECK(request.trace->text == "c.json");
   CHECK(request.vcd->text == "d.vcd");
+  CHECK(request.report->text == "e.html");
 }
 
 TEST_CASE("options win over the experiment, and their list items come last") {

@@ -46,7 +46,7 @@ HtmlTable table_of(std::vector<std::string> columns, std::vector<std::vector<std
   return table;
 }
 
-std::string text_of(std::vector<std::variant<Chart, HtmlTable>> parts) {
+std::string text_of(std::vector<HtmlPart> parts) {
   HtmlPage page;
   page.title = "report";
   page.parts = std::move(parts);
@@ -54,10 +54,28 @@ std::string text_of(std::vector<std::variant<Chart, HtmlTable>> parts) {
 }
 
 /// The page's own elements, without what its scripts and styles say.
-std::string body_of(const std::vector<std::variant<Chart, HtmlTable>>& parts) {
+std::string body_of(const std::vector<HtmlPart>& parts) {
   const std::string text = text_of(parts);
   const auto begin = text.find("<main>");
   return text.substr(begin, text.find("</main>") - begin);
+}
+
+ParallelAxes axes_of(std::vector<ParallelAxes::Axis> axes, std::vector<ParallelAxes::Line> lines) {
+  ParallelAxes parallel;
+  parallel.title = "machines";
+  parallel.axes = std::move(axes);
+  parallel.lines = std::move(lines);
+  return parallel;
+}
+
+HtmlPage page_with_details(std::vector<HtmlPart> parts, const std::vector<std::string>& ids) {
+  HtmlPage page;
+  page.title = "report";
+  page.parts = std::move(parts);
+  for (const std::string& id : ids) {
+    page.details.push_back({.id = id, .title = "of " + id, .facts = {}, .parts = {}});
+  }
+  return page;
 }
 
 std::string column_of(const std::vector<std::string>& cells) {
@@ -79,20 +97,26 @@ TEST_CASE("text that would end a script or open a tag is shown instead") {
   chart.series[0].notes = {kEvil};
   HtmlTable table = table_of({kEvil}, {{kEvil}});
   table.title = table.caption = kEvil;
+  table.keys = {kEvil};
+  ParallelAxes axes = axes_of({{kEvil}, {kEvil, false, {kEvil}}}, {{kEvil, {1, 0}, true, kEvil}});
+  axes.title = axes.caption = axes.lines_name = axes.marked_name = kEvil;
   HtmlPage page;
   page.title = kEvil;
   page.facts = {{kEvil, kEvil}};
-  page.parts = {chart, table, table};
+  page.parts = {chart, table, axes};
+  page.details = {{.id = "a", .title = kEvil, .facts = {{kEvil, kEvil}}, .parts = {table, chart}}};
   const std::string text = html_text(page);
 
   CHECK_FALSE(contains(text, kEvil));
   CHECK_FALSE(contains(text, "<b "));
-  // <title> and <h1>; two in the facts; three links; of the chart heading, label and caption; of
-  // each table heading, label, column, cell and caption.
-  CHECK(count(text, kHarmless) == 2 + 2 + 3 + 3 + 2 * 5);
-  // The chart's data; Chart.js; the page's own script.
-  CHECK(count(text, "<script") == 3);
-  CHECK(count(text, "</script") == 3);
+  // <title> and <h1>; two in the facts; three links; of charts and axes heading, label and caption;
+  // of tables heading, label, column, key, cell and caption; of the detail heading and facts.
+  CHECK(count(text, kHarmless) == 2 + 2 + 3 + 3 * 3 + 2 * 6 + 3);
+  // The data of two charts and of the axes; Chart.js; the page's own script.
+  CHECK(count(text, "<script") == 5);
+  CHECK(count(text, "</script") == 5);
+  // Of a chart, of axes, of the detail.
+  CHECK(count(text, "</noscript") == 3);
   CHECK(contains(text, R"("categories":["\u003c/script>\u003cb onclick='x()'>\"&\u003c!--"])"));
 }
 
@@ -153,11 +177,103 @@ TEST_CASE("a chart's data stand in the page in full precision") {
   CHECK(contains(body, R"("kind":"lines")"));
   CHECK(contains(body, R"("log_x":true,"log_y":false)"));
   CHECK(contains(body, R"("name":"greedy","x":[0.1,1e+300],"y":[0.3333333333333333,-2.0],)"
-                       R"("notes":["first","second"],"line":true,"stepped":false)"));
+                       R"("notes":["first","second"],"line":true,"stepped":false,)"
+                       R"("faint":false,"keys":[])"));
 }
 
 TEST_CASE("a scatter chart joins no points") {
   CHECK(contains(body_of({chart_of(Chart::Kind::scatter, {1}, {1})}), R"("line":false)"));
+}
+
+TEST_CASE("faint points are not joined") {
+  Chart chart = chart_of(Chart::Kind::lines, {1, 2}, {1, 2});
+  CHECK(contains(body_of({chart}), R"("line":true)"));
+  chart.series[0].faint = true;
+  CHECK(contains(body_of({chart}), R"("line":false,"stepped":false,"faint":true)"));
+}
+
+TEST_CASE("parallel axes stand in the page by axis, in full precision") {
+  const std::string body =
+      body_of({axes_of({{"rows", true}, {"engine", false, {"fused", "fixed"}}},
+                       {{"small", {0.1, 1}, true, "m1"}, {"large", {1e300, 0}}})});
+  CHECK(contains(body, R"({"name":"rows","log":true,"categories":[],"values":[0.1,1e+300]})"));
+  CHECK(contains(
+      body, R"({"name":"engine","log":false,"categories":["fused","fixed"],"values":[1.0,0.0]})"));
+  CHECK(contains(body, R"("names":["small","large"],"keys":["m1",""],"marked":[1,0])"));
+}
+
+TEST_CASE("a page of parallel axes alone needs no Chart.js") {
+  CHECK_FALSE(contains(text_of({axes_of({{"a"}, {"b"}}, {})}), "Chart.js v"));
+}
+
+TEST_CASE("lines, values and categories that do not fit their axes are refused") {
+  const double infinity = std::numeric_limits<double>::infinity();
+  const ParallelAxes::Axis plain{"a"};
+  const ParallelAxes::Axis log{"b", true};
+  const ParallelAxes::Axis named{"c", false, {"x", "y"}};
+  const auto text = [](std::vector<ParallelAxes::Axis> axes, std::vector<double> values) {
+    return text_of({axes_of(std::move(axes), {{"line", std::move(values)}})});
+  };
+  CHECK_NOTHROW(text({plain, log, named}, {-1, 1e-300, 1}));
+  CHECK_THROWS_AS(text({plain}, {1}), InternalError);
+  CHECK_THROWS_AS(text({plain, plain}, {1}), InternalError);
+  CHECK_THROWS_AS(text({plain, plain}, {1, infinity}), InternalError);
+  CHECK_THROWS_AS(text({plain, log}, {1, 0}), InternalError);
+  for (const double category : {-1.0, 0.5, 2.0}) {
+    CHECK_THROWS_AS(text({plain, named}, {1, category}), InternalError);
+  }
+  CHECK_THROWS_AS(text({plain, {"d", true, {"x"}}}, {1, 0}), InternalError);
+}
+
+TEST_CASE("rows and points have one key each or none") {
+  HtmlTable table = table_of({"a"}, {{"x"}, {"y"}});
+  CHECK_FALSE(contains(body_of({table}), "data-key"));
+  table.keys = {"first", ""};
+  CHECK(contains(body_of({table}), "<tr data-key=\"first\"><td>x</td></tr>\n<tr><td>y</td></tr>"));
+  table.keys = {"first"};
+  CHECK_THROWS_AS(text_of({table}), InternalError);
+
+  Chart chart = chart_of(Chart::Kind::lines, {1, 2}, {1, 2});
+  chart.series[0].keys = {"first", ""};
+  CHECK(contains(body_of({chart}), R"("keys":["first",""])"));
+  chart.series[0].keys = {"first"};
+  CHECK_THROWS_AS(text_of({chart}), InternalError);
+}
+
+TEST_CASE("a row whose key is a detail's id links to it with its first cell") {
+  HtmlTable table = table_of({"a", "b"}, {{"1,000", "x"}, {"2", "y"}});
+  table.keys = {"m-1", "m-2"};
+  const std::string text = html_text(page_with_details({table}, {"m-1"}));
+  CHECK(contains(text,
+                 "<td class=\"number\" data-value=\"1000\"><a href=\"#detail-m-1\">1\u202F000</a>"
+                 "</td><td>x</td>"));
+  CHECK(contains(text, "<td class=\"number\" data-value=\"2\">2</td>"));
+}
+
+TEST_CASE("a detail has its facts and parts, which browsers with scripts leave alone") {
+  HtmlPage page = page_with_details({}, {"m1"});
+  page.details[0].facts = {{"Area", "2 mm2"}};
+  page.details[0].parts = {table_of({"layer"}, {{"conv1"}}), bars_of({"conv1"}, {1})};
+  const std::string text = html_text(page);
+  const auto begin = text.find("<dialog id=\"detail-m1\"");
+  const std::string detail = text.substr(begin, text.find("</dialog>") - begin);
+  CHECK(contains(detail, "<h2 id=\"title-m1\">of m1</h2>"));
+  const std::string inside = detail.substr(detail.find("<noscript>"));
+  CHECK(count(inside, "noscript") == 2);
+  CHECK(contains(inside, "<dt>Area</dt><dd>2 mm2</dd>"));
+  CHECK(contains(inside, "<section class=\"table\">\n<h3>layers</h3>"));
+  CHECK(contains(inside, "<td>conv1</td>"));
+  CHECK(contains(inside, "\"categories\":[\"conv1\"]"));
+  CHECK(contains(text, "Chart.js v"));
+}
+
+TEST_CASE("ids of details are plain and different") {
+  CHECK_NOTHROW(html_text(page_with_details({}, {"a", "A", "b-1_2.3"})));
+  for (const char* const id : {"", "a b", "a\"", "#a", "\u00E4", "a/b"}) {
+    CAPTURE(id);
+    CHECK_THROWS_AS(html_text(page_with_details({}, {id})), InternalError);
+  }
+  CHECK_THROWS_AS(html_text(page_with_details({}, {"a", "a"})), InternalError);
 }
 
 TEST_CASE("tables of more than 15 rows have a filter") {
@@ -167,9 +283,10 @@ TEST_CASE("tables of more than 15 rows have a filter") {
   CHECK(contains(body_of({table_of({"a"}, sixteen)}), "<input type=\"search\""));
 }
 
-TEST_CASE("charts and tables can be saved as CSV") {
-  const std::string body = body_of({bars_of({"conv1"}, {1}), table_of({"a"}, {{"1"}})});
-  CHECK(count(body, "class=\"csv\"") == 2);
+TEST_CASE("charts, tables and axes can be saved as CSV") {
+  const std::string body =
+      body_of({bars_of({"conv1"}, {1}), table_of({"a"}, {{"1"}}), axes_of({{"a"}, {"b"}}, {})});
+  CHECK(count(body, "class=\"csv\"") == 3);
 }
 
 TEST_CASE("each column's heading is a button") {

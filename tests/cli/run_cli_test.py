@@ -97,6 +97,13 @@ DATA = {
     "configs/energy/round.yaml": ENERGY,
     "configs/assignments/mixed.yaml": ASSIGNMENT,
     "configs/experiments/first.yaml": EXPERIMENT,
+    "configs/spaces/sizes.yaml": """\
+schema: space/1
+description: arrays of three sizes
+accelerator: tiny
+axes: {engine.rows: [4, 8, 16]}
+networks: [net]
+""",
     "workloads/net.yaml": NETWORK,
     "workloads/problems/budget.yaml": """\
 schema: problem/1
@@ -269,6 +276,16 @@ class RunTest(ProgramTest):
         self.assertIn("$enddefinitions", (self.folder / "w.vcd").read_text())
         self.assertEqual(self.files(),
                          {"tiny.yaml", "energy.yaml", "net.yaml", "t.json", "w.vcd"})
+
+    def test_a_page_has_the_layers_and_asks_for_nothing(self):
+        for fidelity in ("analytic", "tile", "cycle"):
+            self.assert_done(self.tiny("-q", "--fidelity", fidelity, "--report", "p.html"))
+            page = (self.folder / "p.html").read_text(encoding="utf-8")
+            self.assertIn("<title>net at w8a8 on tiny</title>", page)
+            for title in ("Cycles per layer", "Energy per layer", "Roofline", "Widths per layer",
+                          "Layers"):
+                self.assertIn(f"<h2>{title}</h2>", page)
+            self.assertNotRegex(page, r"(src|href)=[\"']?(https?:)?//")
 
     def test_a_matrix_product_is_a_network(self):
         result = self.run_program("run", "-a", "tiny.yaml", "-n", "gemm:8x16x32", "--json", "o.json")
@@ -490,9 +507,9 @@ class BadInputTest(ProgramTest):
         self.assert_refused(
             self.run_program("chek", "tiny.yaml"),
             "widthwise: error: unknown command 'chek'; known: 'run', 'table', 'search', 'solve', "
-            "'train', 'check', 'list'; did you mean 'check'?",
+            "'sweep', 'train', 'diff', 'check', 'list'; did you mean 'check'?",
             "1 error; nothing was simulated.")
-        for arguments in ([], ["run", "--nonsense"], ["check"], ["run", "-a"],
+        for arguments in ([], ["run", "--nonsense"], ["check"], ["run", "-a"], ["diff", "a"],
                           ["run", "--json", "a", "--json", "b"], ["list", "a", "b"]):
             result = self.run_program(*arguments)
             self.assertEqual((result.returncode, result.stdout), (2, ""), arguments)
@@ -537,6 +554,13 @@ class ExperimentTest(ProgramTest):
         self.assertEqual(report["assignment"], "w4a4")
         self.assertEqual(report["fidelity"], "analytic")
         self.assertEqual(report["accelerator"]["engine"]["rows"], 4)
+
+    def test_an_experiment_names_the_page(self):
+        self.write("e.yaml", EXPERIMENT.replace("{json: out.json}", "{report: out.html}"))
+        self.assert_done(self.run_program("run", "e.yaml"))
+        self.assertIn("<title>net at w4a4 on tiny", (self.folder / "out.html").read_text())
+        self.assert_done(self.run_program("run", "e.yaml", "--report", "other.html"))
+        self.assertIn("other.html", self.files())
 
     def test_options_win(self):
         self.write("e.yaml", EXPERIMENT)
@@ -660,6 +684,9 @@ falling        2 layers, 8 rows
 
 problems  description
 budget    2 groups, 1 budget
+
+spaces  description
+sizes   arrays of three sizes
 """)
 
     def test_one_kind(self):
@@ -673,8 +700,8 @@ budget    2 groups, 1 budget
         self.assert_refused(
             self.run_program("list", "network"),
             "list: error: expected one of 'accelerators', 'networks', 'assignments', 'energy', "
-            "'experiments', 'tables', 'sensitivities', 'problems', got 'network'; did you mean "
-            "'networks'?",
+            "'experiments', 'tables', 'sensitivities', 'problems', 'spaces', got 'network'; did "
+            "you mean 'networks'?",
             "1 error; nothing was simulated.")
 
     def test_a_data_folder_that_is_none(self):
@@ -857,11 +884,12 @@ class TableTest(ProgramTest):
         self.write("measured.csv", TABLE)
         self.assert_refused(
             self.run_program("run", "-t", "measured.csv", "-a", "tiny.yaml", "-n", "net.yaml",
-                             "--fidelity", "tile", "--set", "engine.rows=8"),
+                             "--fidelity", "tile", "--set", "engine.rows=8", "--report", "p.html"),
             "--accelerator: error: does not go with --table",
             "--fidelity: error: does not go with --table",
+            "--report: error: does not go with --table",
             "--set engine.rows=8: error: does not go with --table",
-            "3 errors; nothing was simulated.")
+            "4 errors; nothing was simulated.")
 
     def test_a_run_at_widths_that_the_table_lacks(self):
         self.write("measured.csv", TABLE)
@@ -879,6 +907,120 @@ class TableTest(ProgramTest):
         self.assertEqual(result.returncode, 2)
         self.assertIn("measured.csv:4:8: error: weight_bits: ", result.stderr)
         self.assertIn("measured.csv:5:12: error: latency_ms: ", result.stderr)
+
+
+class DiffTest(ProgramTest):
+    def setUp(self):
+        super().setUp()
+        for bits in ("w8a8", "w4a4"):
+            self.assert_done(self.tiny("-q", "--bits", bits, "--json", f"{bits}.json"))
+
+    def edited(self, name, change):
+        """Writes a copy of the report at w8a8 with a mistake."""
+        report = json.loads((self.folder / "w8a8.json").read_text())
+        change(report)
+        self.write(name, json.dumps(report, indent=1))
+
+    def test_two_runs_are_compared_layer_by_layer(self):
+        result = self.run_program("diff", "w8a8.json", "w4a4.json", "--json", "d.json",
+                                  "--report", "d.html")
+        self.assert_done(result)
+        lines = result.stdout.splitlines()
+        self.assertEqual(lines[0], "a  net at w8a8 on tiny, tile fidelity, 100 MHz")
+        self.assertEqual(lines[1], "b  net at w4a4 on tiny, tile fidelity, 100 MHz")
+        self.assertIn("assignment      w8a8 -> w4a4", lines)
+        self.assertTrue(all(len(line) <= 100 for line in lines))
+        a, b = (json.loads((self.folder / name).read_text())
+                for name in ("w8a8.json", "w4a4.json"))
+        difference = json.loads((self.folder / "d.json").read_text())
+        self.assertEqual(difference["schema"], "diff/1")
+        self.assertEqual(difference["a"]["file"], "w8a8.json")
+        self.assertFalse(difference["identical"])
+        latency = difference["total"]["latency_cycles"]
+        self.assertEqual(latency["a"], a["total"]["latency_cycles"])
+        self.assertEqual(latency["b"], b["total"]["latency_cycles"])
+        self.assertEqual(sum(difference["cycles"].values()), latency["change"])
+        self.assertEqual(sum(layer["change"]["latency_cycles"] for layer in difference["layers"]),
+                         latency["change"])
+        self.assertEqual(sum(difference["energy_by_component_pj"].values()),
+                         difference["total"]["energy_pj"]["change"])
+        self.assertEqual(difference["layers"][0]["causes"][0],
+                         {"key": "widths", "a": "w8a8", "b": "w4a4"})
+        page = (self.folder / "d.html").read_text(encoding="utf-8")
+        self.assertIn("<h2>Change of energy per layer</h2>", page)
+        self.assertNotRegex(page, r"(src|href)=[\"']?(https?:)?//")
+
+    def test_other_machines_differ_by_their_keys(self):
+        self.assert_done(self.tiny("-q", "--set", "engine.rows=4", "--ideal-memory", "--json",
+                                   "b.json"))
+        result = self.run_program("diff", "w8a8.json", "b.json")
+        self.assert_done(result)
+        self.assertRegex(result.stdout, r"\naccelerator +engine\.rows 8 -> 4\n")
+        self.assertRegex(result.stdout, r"\nleaves_out +\[\] -> \[limits of DRAM ")
+
+    def test_runs_that_are_the_same_say_so(self):
+        result = self.run_program("diff", "w8a8.json", "w8a8.json", "--json", "d.json")
+        self.assert_done(result)
+        self.assertEqual(result.stdout.splitlines()[3:], ["The runs do not differ."])
+        self.assertTrue(json.loads((self.folder / "d.json").read_text())["identical"])
+
+    def test_quiet_prints_nothing(self):
+        result = self.run_program("diff", "w8a8.json", "w4a4.json", "-q")
+        self.assert_done(result)
+        self.assertEqual(result.stdout, "")
+
+    def test_mistakes_of_both_reports_and_options_come_together(self):
+        def change(report):
+            report["network"] = 5
+            del report["layers"][0]["macs"]
+            report["layers"][1]["cycles"]["busy"] = "many"
+        self.edited("bad.json", change)
+        self.write("other.json", '{"schema": "diff/1"}')
+        result = self.run_program("diff", "bad.json", "other.json", "--json", "no/d.json")
+        self.assertEqual((result.returncode, result.stdout), (2, ""))
+        messages = [line.split(": error: ") for line in result.stderr.splitlines()]
+        self.assertEqual([message[1] for message in messages[:-1]],
+                         ["cannot write 'no/d.json': No such file or directory",
+                          "network: expected text, got '5'",
+                          "layers[0]: missing key 'macs'",
+                          "layers[1].cycles.busy: expected a whole number, at least 0, got 'many'",
+                          "schema: expected schema 'report/1', got 'diff/1'"])
+        self.assertRegex(messages[1][0], r"^bad\.json:\d+:\d+$")
+        self.assertEqual(messages[4][0], "other.json:1:2")
+        self.assertEqual(messages[-1], ["5 errors; nothing was compared."])
+
+    def test_figures_that_do_not_add_up_are_refused(self):
+        def change(report):
+            report["layers"][0]["latency_cycles"] += 1
+        self.edited("bad.json", change)
+        result = self.run_program("diff", "w8a8.json", "bad.json")
+        self.assertEqual((result.returncode, result.stdout), (2, ""))
+        self.assertRegex(result.stderr, r"^bad\.json:\d+:\d+: error: layers\[0\]\.latency_cycles: "
+                         r"expected the sum of its cycles, \d+, got \d+\n"
+                         r"1 error; nothing was compared\.\n$")
+
+    def test_files_that_are_no_reports(self):
+        self.assert_refused(
+            self.run_program("diff", "w8a8.json", "none.json"),
+            "none.json: error: no such file",
+            "1 error; nothing was compared.")
+        self.assert_refused(
+            self.run_program("diff", "w8a8.json", "tiny.yaml"),
+            "tiny.yaml:1:1: error: schema: expected schema 'report/1', got 'accelerator/1'",
+            "1 error; nothing was compared.")
+        self.write("cut.json", (self.folder / "w8a8.json").read_text()[:500])
+        result = self.run_program("diff", "cut.json", "w4a4.json")
+        self.assertEqual((result.returncode, result.stdout), (2, ""))
+        self.assertRegex(result.stderr, r"^cut\.json:\d+:\d+: error: ")
+        self.write("deep.json", '{"schema": "report/1", "network": ' + "[" * 1000 + "]" * 1000 + "}")
+        result = self.run_program("diff", "deep.json", "w4a4.json")
+        self.assertEqual((result.returncode, result.stdout), (2, ""))
+        self.assertIn("nested deeper than 64 levels\n", result.stderr)
+
+    def test_a_report_is_needed_twice(self):
+        result = self.run_program("diff", "w8a8.json")
+        self.assertEqual((result.returncode, result.stdout), (2, ""))
+        self.assertIn("b is required", result.stderr)
 
 
 SEARCH = """\

@@ -103,6 +103,144 @@ TEST_CASE("A network's problem says of every choice what the cost model says of 
   }
 }
 
+/// Counts the points that another model is asked for.
+class CountingModel : public CostModel {
+ public:
+  explicit CountingModel(CostModel& model) : model_(model) {}
+  [[nodiscard]] const std::vector<std::string>& metrics() const override {
+    return model_.metrics();
+  }
+  [[nodiscard]] std::vector<PointCost> costs(std::span<const LayerPoint> points) override {
+    asked += points.size();
+    return model_.costs(points);
+  }
+
+  std::size_t asked = 0;
+
+ private:
+  CostModel& model_;
+};
+
+/// Share of the link values that are off by more than half a percent.
+double share_that_is_off(const Problem& near, const Problem& exact) {
+  std::size_t count = 0;
+  std::size_t off = 0;
+  REQUIRE(near.linked.size() == exact.linked.size());
+  for (std::size_t l = 0; l < exact.linked.size(); ++l) {
+    CHECK(near.linked[l].tensors == exact.linked[l].tensors);
+    REQUIRE(near.linked[l].values.size() == exact.linked[l].values.size());
+    for (std::size_t i = 0; i < exact.linked[l].values.size(); ++i) {
+      const double value = exact.linked[l].values[i];
+      ++count;
+      if (std::abs(near.linked[l].values[i] - value) > 0.005 * std::abs(value)) ++off;
+    }
+  }
+  return static_cast<double>(off) / static_cast<double>(count);
+}
+
+TEST_CASE("Costs at some stored widths only are near those at all, and exact where asked for") {
+  std::mt19937 random(3);
+  struct Row {
+    const char* machine;
+    const char* name;
+    double off;  // where another tile takes over between the widths that were looked at
+  };
+  for (const Row& row : {Row{"bismo_edge_8x8", "lenet5", 0}, Row{"bitfusion_16x32", "resnet8", 0},
+                         Row{"bismo_edge_8x8", "resnet18_cifar", 0.01},
+                         Row{"bitfusion_16x32", "resnet18_cifar", 0.01}}) {
+    INFO(row.name << " on " << row.machine);
+    const Case c(row.machine, row.name);
+    const CostTable losses = falling_losses(c.network, {2, 3, 4, 5, 6, 7, 8});
+    NetworkProblemRequest request;
+    request.weight_bits = {3, 8};
+    request.costs = {"latency_s", "energy_pj"};
+    CountingModel all(*c.model);
+    const Problem full = network_problem(c.network, all, losses, request).problem;
+    request.stored_width_error = 0.002;
+    CountingModel some(*c.model);
+    const NetworkProblem coarse = network_problem(c.network, some, losses, request);
+    check(coarse.problem);
+    CHECK(some.asked < all.asked);
+    CHECK(share_that_is_off(coarse.problem, full) <= row.off);
+
+    // Widths of the whole network that are asked for.
+    std::vector<Choice> choices;
+    for (int trial = 0; trial < 10; ++trial) {
+      Choice& choice = choices.emplace_back();
+      for (const Group& group : full.groups) {
+        choice.push_back(
+            std::uniform_int_distribution<std::size_t>(0, group.options.size() - 1)(random));
+      }
+      request.exact_at.push_back(resolve_widths(c.network, coarse.assignment(choice, "choice")));
+    }
+    const Problem exact = network_problem(c.network, *c.model, losses, request).problem;
+    CHECK(share_that_is_off(exact, full) <= row.off);
+    for (const Choice& choice : choices) {
+      const Totals expected = totals(full, choice);
+      for (std::size_t cost = 0; cost < request.costs.size(); ++cost) {
+        CHECK(totals(exact, choice).costs[cost] == Approx(expected.costs[cost]).epsilon(1e-12));
+      }
+    }
+  }
+}
+
+TEST_CASE("Costs at some stored widths are all of them where there are too few to leave out") {
+  const Case c("bitfusion_16x32", "tiny_cnn");
+  const CostTable losses = falling_losses(c.network, {4, 8});
+  NetworkProblemRequest request;
+  request.weight_bits = request.activation_bits = {4, 8};
+  request.costs = {"latency_s", "energy_pj"};
+  const NetworkProblem full = network_problem(c.network, *c.model, losses, request);
+  request.stored_width_error = 0.002;
+  const NetworkProblem coarse = network_problem(c.network, *c.model, losses, request);
+  Choice choice(full.problem.groups.size(), 0);
+  for (std::size_t number = 0; number < 256; ++number) {
+    for (std::size_t g = 0; g < choice.size(); ++g) choice[g] = number >> (2 * g) & 3;
+    for (std::size_t cost = 0; cost < 2; ++cost) {
+      CHECK(totals(coarse.problem, choice).costs[cost] ==
+            Approx(totals(full.problem, choice).costs[cost]).epsilon(1e-12));
+    }
+  }
+}
+
+TEST_CASE("A search with costs at some stored widths ends with what the model says of the answer") {
+  const Case c("bitfusion_16x32", "resnet18_cifar");
+  const std::vector<BitWidth> widths{2, 3, 4, 5, 6, 7, 8};
+  const CostTable losses = falling_losses(c.network, widths);
+  for (const double share : {0.5, 0.7}) {
+    SearchRequest request;
+    request.weight_bits = {2, 4, 8};
+    request.budgets = {{"energy_pj", {BudgetForm::Kind::share, share, {8, 8}}, {}}};
+    const SearchModels models{c.model.get(), c.model.get()};
+    const SearchOutcome full = search_network(c.network, c.accelerator, models, losses, request);
+    request.stored_width_error = 0.002;
+    const SearchOutcome coarse = search_network(c.network, c.accelerator, models, losses, request);
+    REQUIRE(full.solution.choice);
+    REQUIRE(coarse.solution.choice);
+    CHECK(coarse.confirmed);
+    const double used = whole_cost(c, coarse.assignment, "energy_pj");
+    CHECK(used <= full.network_problem.problem.budgets[0].limit * (1 + 1e-6));
+    // No choice within the budget loses less than the optimum, and it is not far off.
+    CHECK(coarse.solution.objective >= full.solution.objective - 1e-9);
+    CHECK(coarse.solution.objective <= full.solution.objective * 1.01);
+  }
+}
+
+TEST_CASE("A budget relative to widths takes pinned layers at their pins") {
+  const Case c("bitfusion_16x32", "tiny_cnn");
+  SearchRequest request;
+  request.weight_bits = request.activation_bits = {2, 4, 8};
+  request.pins = {{"conv1", 4, 2, {}}, {"fc", 2, 8, {}}};
+  request.budgets = {{"energy_pj", {BudgetForm::Kind::share, 0.9, {8, 8}}, {}}};
+  const SearchOutcome outcome =
+      search_network(c.network, c.accelerator, {c.model.get(), c.model.get()},
+                     falling_losses(c.network, {2, 4, 8}), request);
+  Assignment reference = parse_uniform_assignment("w8a8");
+  reference.rules = request.pins;
+  CHECK(outcome.network_problem.problem.budgets[0].limit ==
+        Approx(0.9 * whole_cost(c, reference, "energy_pj")));
+}
+
 TEST_CASE("The answer is the best of all choices of a small network") {
   const Case c("bitfusion_16x32", "tiny_cnn");
   const std::vector<BitWidth> widths{2, 4, 8};

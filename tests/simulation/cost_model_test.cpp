@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "models/cost/analytic.hpp"
+#include "models/cost/cost_cache.hpp"
 #include "models/cost/metrics.hpp"
 #include "models/hardware/accelerator_reader.hpp"
 #include "models/hardware/energy_reader.hpp"
