@@ -2,6 +2,7 @@
 // machine on a front.
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 
 #include <fmt/format.h>
@@ -39,16 +40,17 @@ struct Shown {
 };
 
 Shown shown(const std::string& metric) {
-  if (metric.ends_with("latency_s")) {
-    return {metric.substr(0, metric.size() - 1) + "ms", 1e3};
-  }
-  if (metric.ends_with("energy_pj")) {
-    return {metric.substr(0, metric.size() - 2) + "mj", 1e-9};
-  }
-  if (metric.ends_with("dram_bytes") || metric.ends_with("weight_bytes")) {
-    return {metric.substr(0, metric.size() - 5) + "mb", 1e-6};
-  }
-  return {metric, 1};
+  const std::size_t dot = metric.rfind('.');  // behind a network's name
+  const std::string network = dot == std::string::npos ? "" : metric.substr(0, dot) + " ";
+  const std::string figure_name = dot == std::string::npos ? metric : metric.substr(dot + 1);
+  static const std::map<std::string, Shown> kNames{
+      {"latency_s", {"latency, ms", 1e3}}, {"energy_pj", {"energy, mJ", 1e-9}},
+      {"edp_js", {"EDP, J s", 1}},         {"area_mm2", {"area, mm2", 1}},
+      {"dram_bytes", {"DRAM, MB", 1e-6}},  {"weight_bytes", {"weights, MB", 1e-6}},
+  };
+  const auto found = kNames.find(figure_name);
+  return found == kNames.end() ? Shown{metric, 1}
+                               : Shown{network + found->second.name, found->second.scale};
 }
 
 class Page {
@@ -113,7 +115,8 @@ class Page {
   [[nodiscard]] std::string names_of(std::size_t front) const {
     std::string names;
     for (const std::size_t objective : space_.fronts[front]) {
-      names += (names.empty() ? "" : ", ") + shown(space_.objectives[objective]).name;
+      const std::string name = shown(space_.objectives[objective]).name;
+      names += (names.empty() ? "" : " / ") + name.substr(0, name.rfind(", "));
     }
     return names;
   }
@@ -161,8 +164,11 @@ class Page {
     const bool two = space_.fronts[f].size() == 2;
     Chart chart;
     chart.kind = Chart::Kind::lines;
-    chart.title = fmt::format("{} against {}", shown(space_.objectives[y]).name,
-                              shown(space_.objectives[x]).name);
+    const auto bare = [&](std::size_t objective) {
+      const std::string name = shown(space_.objectives[objective]).name;
+      return name.substr(0, name.rfind(", "));
+    };
+    chart.title = fmt::format("{} against {}", bare(y), bare(x));
     if (!two) {
       chart.title += fmt::format(", front of {}", names_of(f));
     }

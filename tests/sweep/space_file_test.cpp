@@ -1,12 +1,15 @@
 // Files of spaces: ranges of values, what is said and what is not, and one mistake per rule.
 #include "cli/space_file.hpp"
 
+#include <filesystem>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <catch2/catch.hpp>
 
+#include "cli/command_sweep.hpp"
+#include "models/config/yaml_reader.hpp"
 #include "tests/sweep/tiny_space.hpp"
 
 namespace widthwise {
@@ -402,6 +405,21 @@ TEST_CASE("The text that results follow from has neither names nor comments") {
   const auto of = [](const std::string& text) { return read(kHead + text).identity; };
   CHECK(of("  a: [[1, 2], [3]]\n") != of("  a: [[1], [2, 3]]\n"));
   CHECK(of("  a: [1, 2]\n  b: [3]\n") != of("  a: [1]\n  b: [2, 3]\n"));
+}
+
+TEST_CASE("Shipped spaces and those of the studies read, with all that they name") {
+  std::size_t spaces = 0;
+  for (const char* folder : {"configs/spaces", "docs/studies"}) {
+    const std::filesystem::path top = std::filesystem::path(WIDTHWISE_SOURCE_DIR) / folder;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(top)) {
+      const std::string path = entry.path().string();
+      if (entry.path().extension() != ".yaml" || schema_kind(load_yaml(path)) != "space") continue;
+      INFO(path);
+      CHECK_NOTHROW(check_space(path));
+      ++spaces;
+    }
+  }
+  CHECK(spaces >= 2);
 }
 
 }  // namespace
