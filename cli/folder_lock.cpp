@@ -1,9 +1,11 @@
 #include "cli/folder_lock.hpp"
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <system_error>
+#include <thread>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -31,7 +33,15 @@ FolderLock::FolderLock(const Given& folder, const std::string& works) {
   if (file_ < 0) {
     refuse(fmt::format("cannot write to '{}': {}", folder.text, std::strerror(errno)));
   }
-  if (::flock(file_, LOCK_EX | LOCK_NB) != 0) {
+  // Workers of a process that was killed end a moment after it, and hold its lock until then.
+  constexpr int kTries = 20;
+  constexpr std::chrono::milliseconds kBetween{50};
+  int failed_to_lock = ::flock(file_, LOCK_EX | LOCK_NB);
+  for (int i = 0; i < kTries && failed_to_lock != 0 && errno == EWOULDBLOCK; ++i) {
+    std::this_thread::sleep_for(kBetween);
+    failed_to_lock = ::flock(file_, LOCK_EX | LOCK_NB);
+  }
+  if (failed_to_lock != 0) {
     const int error = errno;
     ::close(file_);
     file_ = -1;

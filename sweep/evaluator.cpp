@@ -216,6 +216,9 @@ bool Evaluator::search(std::size_t index, const Machine& machine, CostModel& fas
     result.reason = network.name() + ": no widths were confirmed to be within the budgets";
     return false;
   }
+  if (solution.status == SolveStatus::time_limit) {
+    result.reason = network.name() + ": the time limit came before the proof";
+  }
   std::string text;
   for (std::size_t g = 0; g < problem.groups.size(); ++g) {
     if (g > 0) text += ' ';

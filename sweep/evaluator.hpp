@@ -28,7 +28,7 @@ struct MachineResult {
     failed,      // its worker crashed or took too long, or it could not be costed
   };
   Status status = Status::failed;
-  std::string reason;                // empty if done
+  std::string reason;                // if done, only what is not proven of it
   std::vector<double> values;        // as Evaluator::metrics(); empty unless done
   std::vector<std::string> derived;  // values of the derived keys; empty if excluded
   /// Per network, of its layers with multiply-accumulates: "w8a8 w4a4 ..."; at fixed widths empty.
