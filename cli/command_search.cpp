@@ -73,8 +73,6 @@ std::optional<Prepared> prepare(SearchCommand& command, Diagnostics& problems) {
                   std::move(*found)};
 }
 
-std::string figure(double value) { return fmt::format("{:.6g}", value); }
-
 /// Predicted and simulated totals, round by round.
 std::string confirmation_text(const SearchOutcome& outcome) {
   std::string text;

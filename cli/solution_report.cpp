@@ -23,8 +23,6 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t kLabelColumns = 16;
 constexpr std::size_t kMostCostColumns = 4;
 
-std::string figure(double value) { return fmt::format("{:.6g}", value); }
-
 std::string widths_text(const Option& option) {
   return fmt::format("w{}a{}", option.weight_bits, option.activation_bits);
 }

@@ -22,8 +22,6 @@ namespace {
 constexpr std::size_t kMostDetails = 60;
 constexpr double kLogRange = 20;  // axes that span more than this factor are logarithmic
 
-std::string figure(double value) { return fmt::format("{:.6g}", value); }
-
 std::string key_of(std::uint64_t cell) { return fmt::format("machine-{}", cell); }
 
 struct Point {

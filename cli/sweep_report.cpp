@@ -23,8 +23,6 @@ using Json = nlohmann::ordered_json;
 constexpr std::size_t kMostReasons = 20;
 constexpr std::size_t kMostRows = 40;  // of a front on the terminal
 
-std::string figure(double value) { return fmt::format("{:.6g}", value); }
-
 std::string joined(const std::vector<std::string>& texts, std::string_view between) {
   std::string all;
   for (const std::string& text : texts) {

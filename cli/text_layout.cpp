@@ -142,6 +142,8 @@ std::string si_text(double value, std::string_view unit, bool whole) {
   return bare ? number : fmt::format("{} {}{}", number, prefix, unit);
 }
 
+std::string figure(double value) { return fmt::format("{:.6g}", value); }
+
 std::string percent_text(double share) { return fmt::format("{:.1f} %", 100 * share); }
 
 std::string counted(std::size_t count, std::string_view noun) {

@@ -20,6 +20,9 @@ std::string with_separators(std::int64_t value);
 /// numbers below 1000 have no decimals if `whole`: "512 B".
 std::string si_text(double value, std::string_view unit, bool whole = false);
 
+/// Six significant digits: "4.47898e+06".
+std::string figure(double value);
+
 /// "12.3 %".
 std::string percent_text(double share);
 

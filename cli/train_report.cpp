@@ -26,7 +26,6 @@ constexpr std::string_view kLayerMetrics[] = {"latency_cycles", "energy_pj", "dr
                                               "weight_bytes"};
 constexpr double kBitsPerByte = 8;
 
-std::string figure(double value) { return fmt::format("{:.6g}", value); }
 std::string accuracy_text(double share) { return fmt::format("{:.2f} %", 100 * share); }
 std::string off_text(double share) { return fmt::format("{:+.2f} %", 100 * share); }
 std::string whole_text(double value) {
