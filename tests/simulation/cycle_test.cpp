@@ -39,6 +39,15 @@ Workload layers(const std::vector<Workload>& singles) {
   return {builder.build(), std::move(plan)};
 }
 
+/// All pairs of widths; every third one under sanitizers, which see the same code at each.
+constexpr bool is_taken(BitWidth weight, BitWidth activation) {
+#ifdef __SANITIZE_ADDRESS__
+  return (weight + 2 * activation) % 3 == 0;
+#else
+  return weight > 0 && activation > 0;
+#endif
+}
+
 /// A random layer at every pair of widths that the machine computes with.
 Workload every_width(const Accelerator& machine, unsigned seed) {
   Random random(seed);
@@ -46,7 +55,7 @@ Workload every_width(const Accelerator& machine, unsigned seed) {
   for (BitWidth weight = 1; weight <= kMaxOperandWidth; ++weight) {
     for (BitWidth activation = 1; activation <= kMaxOperandWidth; ++activation) {
       const LayerWidths widths{weight, activation};
-      if (width_mode(machine.engine, widths)) {
+      if (is_taken(weight, activation) && width_mode(machine.engine, widths)) {
         singles.push_back(random_layer(random, 7, 9, widths));
       }
     }
@@ -102,7 +111,7 @@ Workload vectors_of_every_width(const Accelerator& machine, unsigned seed) {
   for (BitWidth weight = 1; weight <= kMaxOperandWidth; ++weight) {
     for (BitWidth activation = 1; activation <= kMaxOperandWidth; ++activation) {
       const LayerWidths widths{weight, activation};
-      if (!width_mode(machine.engine, widths)) continue;
+      if (!is_taken(weight, activation) || !width_mode(machine.engine, widths)) continue;
       const Shape shape = {random(1, 3), random(1, 60)};
       singles.push_back(single(infer_fully_connected(shape, random(1, 60)), shape, widths));
     }
