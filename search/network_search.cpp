@@ -19,7 +19,8 @@ namespace {
 constexpr const char* kLossName = "loss";
 
 // Of the rough problem that says which options matter: how well it is solved, and by what share of
-// its objective an option may be worse than the best of its group and still matter.
+// its objective an option may be worse than the best of its group and still matter (chosen by trial:
+// docs/decisions/0029-options-that-matter.md).
 constexpr double kRoughGap = 0.01;
 constexpr double kRoughTime = 1;
 constexpr double kMatteringShare = 0.05;
